@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
+from functools import reduce
 from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
@@ -35,7 +36,8 @@ def dump(adapter: TypeAdapter[Any], obj: Any) -> Any:
     computed fields are left out. Raises InvalidObject for a value that is not of its field's type.
     """
     try:
-        return adapter.dump_python(
+        # Past the adapter's own method, which spends 0.5 µs on handing its arguments on.
+        return adapter.serializer.to_python(
             obj, mode="json", by_alias=False, round_trip=True, warnings="error"
         )
     except Exception as error:  # a class may bring serializers that raise anything
@@ -76,10 +78,7 @@ def _mistyped_path(adapter: TypeAdapter[Any], obj: Any, name: str | None) -> str
 
 def location(loc: Iterable[int | str]) -> str:
     """A location of pydantic's errors as a dotted path; `object` for the object itself."""
-    path = ""
-    for part in loc:
-        path = join(path, part)
-    return path or "object"
+    return reduce(join, loc, "") or "object"
 
 
 def _find_unwritable(value: Any, path: str, depth: int = 0) -> Fault | None:

@@ -114,7 +114,7 @@ class ObjectType(Generic[T]):
     def decode(self, text: str | bytes) -> T:
         """The object that a stored text holds. Raises InvalidObject, naming the fields."""
         try:
-            return self._adapter.validate_json(text, by_name=True)
+            return self._adapter.validator.validate_json(text, by_name=True)
         except ValidationError as error:
             raise _undecodable(self.kind, error) from error
         except Exception as error:  # a user's __post_init__ may raise anything

@@ -9,6 +9,7 @@ needs no mending; any other dump is held against the object that it came from.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import reduce
 from typing import Any, Final
 
 from pydantic import RootModel, Secret, SecretBytes, SecretStr
@@ -24,6 +25,7 @@ from delta_cli.engine.canonical import (
 from delta_cli.engine.errors import InvalidObject
 
 _MISSING: Final = object()
+_SECRETS: Final = (SecretStr, SecretBytes, Secret)
 _NOTHING: Final = {"type": "none"}
 #: Core schema types whose values need no mending.
 _SCALARS: Final = frozenset(
@@ -94,32 +96,34 @@ def _schema_parts(name: str, schema: Mapping[str, Any]) -> list[Any]:
     return list(parts) or ([_NOTHING] if name in _MANY_PARTS else [])
 
 
-def repaired(value: Any, dumped: Any, path: str = "", depth: int = 0) -> Any:
+def repaired(value: Any, dumped: Any, path: tuple[object, ...] = ()) -> Any:
     """The dump of `value` with sets in sorted order. Raises InvalidObject for what a dump hides."""
-    if depth > MAX_DEPTH:
-        raise too_deep(path).refusal()
-    if isinstance(value, RootModel):
-        value = value.root
-    if type(dumped) is dict:
-        return _repaired_dict(value, dumped, path, depth)
-    if type(dumped) is list:
-        return _repaired_list(value, dumped, path, depth)
-    if dumped is None and isinstance(value, float) and (fault := float_fault(value, path)):
-        raise fault.refusal()
-    if isinstance(value, SecretStr | SecretBytes | Secret):
+    # The dump's exact type is asked first: most values are scalars, and cost two comparisons.
+    shape = type(dumped)
+    if shape is dict:
+        return _repaired_dict(_root(value), dumped, path)
+    if shape is list:
+        return _repaired_list(_root(value), dumped, path)
+    if dumped is None:
+        _refuse_lost_float(_root(value), path)
+    elif shape is str and type(value) is not str and isinstance(value, _SECRETS):
         _refuse_mask(value, dumped, path)
     return dumped
 
 
-def _repaired_dict(value: Any, dumped: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+def _root(value: Any) -> Any:
+    return value.root if isinstance(value, RootModel) else value
+
+
+def _repaired_dict(value: Any, dumped: dict[str, Any], path: tuple[object, ...]) -> dict[str, Any]:
+    _refuse_depth(path)
+    is_mapping = isinstance(value, (dict, Mapping))
     pairs = (
-        _pairs_of_mapping(value, dumped, path)
-        if isinstance(value, Mapping)
-        else _pairs_of_fields(value, dumped)
+        _pairs_of_mapping(value, dumped, path) if is_mapping else _pairs_of_fields(value, dumped)
     )
     # Keys stay, so replacing values while the pairs are drawn is safe.
     for name, part in pairs:
-        dumped[name] = repaired(part, dumped[name], join(path, name), depth + 1)
+        dumped[name] = repaired(part, dumped[name], (*path, name))
     return dumped
 
 
@@ -131,33 +135,53 @@ def _pairs_of_fields(value: Any, dumped: dict[str, Any]) -> Iterator[tuple[str, 
 
 
 def _pairs_of_mapping(
-    value: Mapping[Any, Any], dumped: dict[str, Any], path: str
+    value: Mapping[Any, Any], dumped: dict[str, Any], path: tuple[object, ...]
 ) -> Iterator[tuple[str, Any]]:
-    if fault := key_text_fault(value, path):
+    # A key that changed on the way may have lost a character; integers as keys change too.
+    if list(value) != list(dumped) and (fault := key_text_fault(value, _dotted(path))):
         raise fault.refusal()
     # Of other lengths, keys fell together or a serializer wrote something else: no telling which.
-    if len(value) == len(dumped):
-        yield from zip(dumped, value.values(), strict=True)
+    return zip(dumped, value.values()) if len(value) == len(dumped) else iter(())  # noqa: B905
 
 
-def _repaired_list(value: Any, dumped: list[Any], path: str, depth: int) -> list[Any]:
+def _repaired_list(value: Any, dumped: list[Any], path: tuple[object, ...]) -> list[Any]:
+    _refuse_depth(path)
+    is_set = isinstance(value, (set, frozenset, AbstractSet))
     # An unchanged set iterates in one order within one process, so its elements pair up too.
-    if isinstance(value, list | tuple | deque | AbstractSet) and len(value) == len(dumped):
+    if (is_set or isinstance(value, list | tuple | deque)) and len(value) == len(dumped):
+        pairs = zip(value, dumped, strict=True)
         dumped = [
-            repaired(part, written, join(path, index), depth + 1)
-            for index, (part, written) in enumerate(zip(value, dumped, strict=True))
+            repaired(part, written, (*path, index)) for index, (part, written) in enumerate(pairs)
         ]
-    return sorted(dumped, key=_sort_key(path)) if isinstance(value, AbstractSet) else dumped
+    return _in_order(dumped, path) if is_set else dumped
 
 
-def _sort_key(path: str) -> Any:
-    return lambda part: canonical_json(part, path)[0]
+def _in_order(elements: list[Any], path: tuple[object, ...]) -> list[Any]:
+    """The elements of a set in the order of their texts."""
+    if all(type(element) is str for element in elements):
+        return sorted(elements)
+    name = _dotted(path)
+    return sorted(elements, key=lambda element: canonical_json(element, name)[0])
 
 
-def _refuse_mask(value: Any, dumped: Any, path: str) -> None:
+def _refuse_depth(path: tuple[object, ...]) -> None:
+    if len(path) > MAX_DEPTH:
+        raise too_deep(_dotted(path)).refusal()
+
+
+def _refuse_lost_float(value: Any, path: tuple[object, ...]) -> None:
+    if isinstance(value, float) and (fault := float_fault(value, _dotted(path))):
+        raise fault.refusal()
+
+
+def _refuse_mask(value: Any, dumped: str, path: tuple[object, ...]) -> None:
     if dumped and dumped == str(value):
         raise InvalidObject(
-            f"field '{path}' is a secret, which is written as asterisks and would be lost",
-            field=path,
+            f"field '{_dotted(path)}' is a secret, which is written as asterisks and would be lost",
+            field=_dotted(path),
             hint="store where the secret is kept, not the secret; work() can look it up",
         )
+
+
+def _dotted(path: tuple[object, ...]) -> str:
+    return reduce(join, path, "")
