@@ -98,8 +98,15 @@ def _data_folder() -> Path:
     if chosen := os.environ.get("XDG_DATA_HOME"):
         return Path(chosen) / "delta"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "delta"
-    return Path.home() / ".local" / "share" / "delta"
+        return _home() / "Library" / "Application Support" / "delta"
+    return _home() / ".local" / "share" / "delta"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise EmbeddedError(f"no place for a data folder: {error}", hint=ELSEWHERE) from error
 
 
 def layout_of(folder: Path, account: Account) -> Layout:

@@ -60,6 +60,9 @@ class LockFile:
 
     def share(self) -> None:
         """Hold it together with others. Call it only while nobody can hold it exclusively."""
+        if self.held and not self._is_current():
+            # The folder was removed and made again: the lock that counts is another file.
+            self.release()
         if not self._take(exclusive=False):
             raise EmbeddedError(
                 f"another program holds {self.path}", hint=f"find it with `fuser {self.path}`"

@@ -14,6 +14,7 @@ from delta_cli.engine.embedded.layout import Layout
 # No system gives such a pid, so Postgres finds it dead and takes the file over.
 NOBODYS_PID = 2**31 - 1
 STATUS_LINE = 7
+PROBE_S = 2.0
 
 
 def postmaster_pid(layout: Layout) -> int | None:
@@ -45,8 +46,12 @@ def is_broken(layout: Layout, pid: int) -> bool:
 def answers(layout: Layout) -> bool:
     """Whether anybody listens, also a postmaster whose process is in another container."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S)
         try:
             probe.connect(str(layout.socket))
+        except (TimeoutError, BlockingIOError):
+            # Somebody listens, and has more to do than it can.
+            return True
         except OSError:
             return False
     return True
@@ -71,14 +76,15 @@ def disarm_stale(layout: Layout) -> None:
 
 
 def is_postmaster(pid: int, data: Path) -> bool:
-    """Whether this living process serves this data: only a postmaster keeps `-D data` as its words.
+    """Whether this living process serves this data; backends replace the words they began with.
 
-    The words are what anybody may read of a process. Its current folder root may not, in a
-    container without the right to trace others.
+    Anybody may read a process's words. Its current folder would tell the same, but root may not
+    read that in a container without the right to trace others.
     """
     if sys.platform == "linux":
-        return os.fsencode(data) in _words(pid)
-    return f" -D {data} " in _line_of_ps(pid)
+        program, *options = _words(pid) or [b""]
+        return program.endswith(b"/postgres") and options[:2] == [b"-D", os.fsencode(data)]
+    return f"/postgres -D {data} " in _line_of_ps(pid)
 
 
 def _words(pid: int) -> list[bytes]:

@@ -60,8 +60,19 @@ class Postmaster:
     def stop(self) -> None:
         """Fast: connections are closed and transactions rolled back. Without effect when down."""
         pid = self.pid()
-        if pid is None:
-            return
+        if pid is not None:
+            self._end(pid)
+        elif pid_files.answers(self._layout):
+            raise EmbeddedError(
+                "the embedded Postgres runs, but its process cannot be seen from here",
+                hint="it was started in another container: stop it there",
+            )
+
+    def forget_child(self) -> None:
+        """In a forked child: the server is not its child."""
+        self._child = None
+
+    def _end(self, pid: int) -> None:
         # The second signal skips the shutdown checkpoint, so that the next start recovers.
         for number, patience in ((signal.SIGINT, STOP_S), (signal.SIGQUIT, STOP_S / 4)):
             with contextlib.suppress(ProcessLookupError):
@@ -72,10 +83,6 @@ class Postmaster:
             f"the embedded Postgres (pid {pid}) does not stop",
             hint=f"look at {self._layout.log}, then `kill -QUIT {pid}`",
         )
-
-    def forget_child(self) -> None:
-        """In a forked child: the server is not its child."""
-        self._child = None
 
     def _start(self) -> None:
         binaries = binaries_within_reach(self._binaries, self._account)

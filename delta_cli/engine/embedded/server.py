@@ -88,7 +88,7 @@ class EmbeddedServer:
         with self._mutex:
             if not self._users.held:
                 return
-            if self._layout.lock.exists():
+            if self._is_made():
                 with self._alone():
                     self._leave()
             self._users.release()
@@ -107,7 +107,7 @@ class EmbeddedServer:
         StateConflict, and nothing is changed, while other processes use it and not `force`.
         """
         with self._mutex:
-            if not self._layout.lock.exists():
+            if not self._is_made():
                 return False
             with self._alone():
                 if not force:
@@ -121,7 +121,7 @@ class EmbeddedServer:
     def status(self) -> EmbeddedStatus:
         """What is known of it now; waits while somebody starts or stops it."""
         with self._mutex:
-            if not self._layout.lock.exists():
+            if not self._is_made():
                 return self._status()
             with self._alone():
                 return self._status()
@@ -129,7 +129,7 @@ class EmbeddedServer:
     def reset(self) -> None:
         """Remove all its data; StateConflict while other processes use it."""
         with self._mutex:
-            if not self._layout.lock.exists():
+            if not self._is_made():
                 return
             with self._alone():
                 self._refuse_if_used("reset", hint="end them first")
@@ -160,14 +160,24 @@ class EmbeddedServer:
                 with self._lock.exclusive():
                     yield
             except OSError as error:
-                raise EmbeddedError(
-                    f"the embedded Postgres in {self.folder} failed: {error}",
-                    hint=f"mend that, or {ELSEWHERE}",
-                ) from error
+                raise self._failed(error) from error
+
+    def _is_made(self) -> bool:
+        try:
+            return self._layout.lock.exists()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> EmbeddedError:
+        return EmbeddedError(
+            f"the embedded Postgres in {self.folder} cannot be used: {error}",
+            hint=f"mend that, or {ELSEWHERE}",
+        )
 
     def _leave(self) -> None:
         kept = self._layout.keep.exists()
-        if not kept and not self._users.shared_by_others():
+        # Without a pid it has died, or its own container has to end it.
+        if not kept and self._postmaster.pid() and not self._users.shared_by_others():
             self._postmaster.stop()
         self._users.release()
 
@@ -206,6 +216,8 @@ class EmbeddedServer:
         leftovers = (layout.keep, layout.log, layout.previous_log, layout.socket)
         for file in (*leftovers, *layout.pid_files):
             file.unlink(missing_ok=True)
+        if layout.socket_folder != layout.folder and layout.socket_folder.exists():
+            layout.socket_folder.rmdir()
 
     def forget_in_child(self) -> None:
         """A forked child is no user, and another thread of the parent may have held the mutex."""
