@@ -8,7 +8,7 @@ infinities are refused, because Postgres' `jsonb` or JSON itself cannot hold the
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from delta_cli.engine.errors import InvalidObject
@@ -34,7 +34,8 @@ class Fault:
 
     def refusal(self) -> InvalidObject:
         """The error that says so."""
-        return InvalidObject(f"field '{self.path}' {self.trouble}", field=self.path, hint=self.hint)
+        name = self.path or "object"
+        return InvalidObject(f"field '{name}' {self.trouble}", field=name, hint=self.hint)
 
 
 def canonical_json(value: Any, path: str) -> tuple[str, bytes]:
@@ -90,14 +91,16 @@ def _key_fault(value: Any, path: str) -> Fault | None:
         return None
     others = [key for key in value if not isinstance(key, str)]
     if not others:
-        return key_text_fault(value, path)
+        return first_bad_key(value, path)
     trouble = f"is under a key of type {type(others[0]).__name__}"
     return Fault(join(path, others[0]), trouble, "JSON's keys are strings")
 
 
-def key_text_fault(value: Mapping[Any, Any], path: str) -> Fault | None:
-    """What is wrong with the first key that Postgres cannot hold, or None."""
+def first_bad_key(value: Mapping[Any, Any], path: str) -> Fault | None:
+    """What is wrong with the first key that cannot be held, or None."""
     for key in value:
+        if isinstance(key, float) and (fault := float_fault(key, join(path, key))):
+            return replace(fault, trouble=f"has a key that {fault.trouble}")
         if isinstance(key, str) and (trouble := text_trouble(key)):
             return Fault(join(path, key), f"has a key that {trouble}", _REMOVE)
     return None

@@ -15,8 +15,8 @@ from delta_cli.engine.canonical import (
     MAX_DEPTH,
     Fault,
     canonical_json,
+    first_bad_key,
     join,
-    key_text_fault,
     shown,
     too_deep,
 )
@@ -88,7 +88,7 @@ def _find_unwritable(value: Any, path: str, depth: int = 0) -> Fault | None:
     error = _write_error(value)
     if error is None:
         return None
-    if isinstance(value, Mapping) and (fault := key_text_fault(value, path)):
+    if isinstance(value, Mapping) and (fault := first_bad_key(value, path)):
         return fault
     inner = (_find_unwritable(part, where, depth + 1) for where, part in _parts(value, path))
     return next(filter(None, inner), None) or _unwritable(path, value, error)

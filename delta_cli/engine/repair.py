@@ -17,9 +17,9 @@ from pydantic import RootModel, Secret, SecretBytes, SecretStr
 from delta_cli.engine.canonical import (
     MAX_DEPTH,
     canonical_json,
+    first_bad_key,
     float_fault,
     join,
-    key_text_fault,
     too_deep,
 )
 from delta_cli.engine.errors import InvalidObject
@@ -138,7 +138,7 @@ def _pairs_of_mapping(
     value: Mapping[Any, Any], dumped: dict[str, Any], path: tuple[object, ...]
 ) -> Iterator[tuple[str, Any]]:
     # A key that changed on the way may have lost a character; integers as keys change too.
-    if list(value) != list(dumped) and (fault := key_text_fault(value, _dotted(path))):
+    if list(value) != list(dumped) and (fault := first_bad_key(value, _dotted(path))):
         raise fault.refusal()
     # Of other lengths, keys fell together or a serializer wrote something else: no telling which.
     return zip(dumped, value.values()) if len(value) == len(dumped) else iter(())  # noqa: B905

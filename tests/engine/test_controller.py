@@ -1,0 +1,96 @@
+"""Controllers know their object's class, and an application has one per kind."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytest
+
+from delta_cli.engine.controller import Controller, Controllers
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.model import Resource
+
+T = TypeVar("T")
+
+
+@dataclass
+class User:
+    id: str
+    kind: ClassVar[str] = "user"
+
+
+@dataclass
+class Group:
+    id: str
+    kind: ClassVar[str] = "group"
+
+
+class UserController(Controller[User]):
+    async def work(self, resource: Resource[User]) -> None: ...
+
+    def inform(self, options: Any) -> Any:
+        yield User("1")
+
+
+class GroupController(Controller[Group]):
+    def work(self, resource: Resource[Group]) -> None: ...
+
+
+class Base(Controller[T], Generic[T]):
+    def work(self, resource: Resource[T]) -> None: ...
+
+
+class Derived(UserController): ...
+
+
+class Bare(Controller): ...  # type: ignore[type-arg]
+
+
+class Workless(Controller[User]): ...
+
+
+def test_a_controller_knows_the_class_of_its_objects():
+    assert UserController.object_class() is User
+    assert Derived.object_class() is User
+
+
+def test_a_controller_says_whether_it_informs_and_how_it_works():
+    assert (UserController().has_informer, UserController().is_async) == (True, True)
+    assert (GroupController().has_informer, GroupController().is_async) == (False, False)
+
+
+def test_a_controller_without_an_object_is_refused():
+    with pytest.raises(ConfigError, match="Bare does not say which object it works"):
+        Bare.object_class()
+
+
+def test_controllers_are_found_by_kind():
+    user, group = UserController(), GroupController()
+    controllers = Controllers([user, group])
+    assert (len(controllers), list(controllers)) == (2, ["user", "group"])
+    assert "user" in controllers
+    assert controllers.controller("group") is group
+    assert controllers.object_type("user").cls is User
+    with pytest.raises(KeyError):
+        controllers.controller("nothing")
+
+
+def test_only_keeps_the_named_kinds():
+    controllers = Controllers([UserController(), GroupController()])
+    assert list(controllers.only(["group", "group"])) == ["group"]
+    with pytest.raises(ConfigError, match="no controller works kind 'nothing'") as caught:
+        controllers.only(["nothing"])
+    assert caught.value.hint == "kinds of this application: group, user"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([UserController], "got the class UserController"),
+        ([3], "got 3"),
+        ([Workless()], r"Workless has no work\(\)"),
+        ([UserController(), Derived()], "two controllers: UserController and Derived"),
+    ],
+)
+def test_what_is_not_a_good_set_of_controllers_is_refused(given: list[Any], message: str):
+    with pytest.raises(ConfigError, match=message):
+        Controllers(given)
