@@ -39,4 +39,4 @@ def test_a_floor_above_the_bound_gives_way():
 @pytest.mark.parametrize("name", ["base", "cap"])
 def test_a_base_or_cap_of_zero_is_refused(name: str):
     with pytest.raises(ConfigError, match=f"{name} must be longer than zero"):
-        ExponentialBackoff(**{name: timedelta(0)})  # type: ignore[arg-type]
+        ExponentialBackoff(**{name: timedelta(0)})  # pyright: ignore[reportArgumentType]

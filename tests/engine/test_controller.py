@@ -42,7 +42,7 @@ class Base(Controller[T], Generic[T]):
 class Derived(UserController): ...
 
 
-class Bare(Controller): ...  # type: ignore[type-arg]
+class Bare(Controller): ...  # pyright: ignore[reportMissingTypeArgument]
 
 
 class Workless(Controller[User]): ...

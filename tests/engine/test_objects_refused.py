@@ -111,8 +111,8 @@ TYPED = [
         r"address.scores.\ud800",
         "has a key that contains a lone surrogate, which is not a character (at position 0)",
     ),
-    ({"address": Address(city=3)}, "address.city", "is of type int, not str"),  # type: ignore[arg-type]
-    ({"address": Address(height="x")}, "address.height", "is of type str, not float"),  # type: ignore[arg-type]
+    ({"address": Address(city=3)}, "address.city", "is of type int, not str"),  # pyright: ignore[reportArgumentType]
+    ({"address": Address(height="x")}, "address.height", "is of type str, not float"),  # pyright: ignore[reportArgumentType]
     ({"numbers": [1]}, "numbers", "is of type list, not tuple[int, ...]"),
     ({"numbers": (10**5000,)}, "numbers.0", "is an integer of more than 4300 digits"),
 ]
@@ -207,7 +207,7 @@ def test_the_limit_counts_bytes_and_is_inclusive():
 
 
 def test_an_object_of_another_class():
-    error = refused(lambda: ObjectType(Person).encode(Address()))  # type: ignore[arg-type]
+    error = refused(lambda: ObjectType(Person).encode(Address()))  # pyright: ignore[reportArgumentType]
     assert error.message == "object of kind 'person' is of type Address, not Person"
 
 

@@ -98,4 +98,4 @@ def test_a_ttl_of_zero_goes_with_a_synced_retention():
 
 
 def test_tags_given_as_a_list_become_a_tuple():
-    assert InformOpts(tags=["abc", "def"]).tags == ("abc", "def")  # type: ignore[arg-type]
+    assert InformOpts(tags=["abc", "def"]).tags == ("abc", "def")  # pyright: ignore[reportArgumentType]
