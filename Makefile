@@ -22,7 +22,7 @@ demo: .venv/.run ## see Delta work, on a database that it brings along
 	@$(BIN)/delta demo
 
 test: .venv/.dev ## run the tests against a real Postgres
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: .venv/.dev ## check format, code, types and import contracts
 	$(BIN)/ruff format --check .

@@ -111,10 +111,12 @@ def until(condition: Callable[[], bool]) -> None:
 def postmasters(folder: Path) -> list[int]:
     """The pids of all servers on this folder's data, whatever its files say."""
     listing = subprocess.run(
-        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     words = f"/postgres -D {folder / 'data'} "
-    return [int(line.split()[0]) for line in listing if words in line]
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in listing if words in line}
+    # A child that was just forked still bears its postmaster's words.
+    return [pid for pid, parent in parents.items() if parent not in parents]
 
 
 def pid_of(server: EmbeddedServer) -> int:

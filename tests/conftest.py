@@ -1,0 +1,112 @@
+"""What every test may ask for: databases on a real Postgres, in an environment without settings.
+
+`dsn` is a fresh migrated database, `empty_dsn` a bare one; both are on one server that all
+processes of a run share. A test that kills or restarts its server asks for `own_server`.
+"""
+
+import asyncio
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from delta_cli.engine.embedded import EmbeddedServer
+from delta_cli.engine.schema import migrate
+from tests.support.databases import Databases
+from tests.support.place import Place, remove_abandoned_places, server_folder
+
+# Handed to the processes of pytest-xdist, which inherit the environment.
+PLACE = "TESTS_PLACE"
+SETTINGS = ("DELTA_", "PG", "DATABASE_URL")
+
+_place = pytest.StashKey[Place]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        remove_abandoned_places()
+        config.stash[_place] = Place()
+        os.environ[PLACE] = str(config.stash[_place].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _place in config.stash:
+        config.stash[_place].remove()
+
+
+@pytest.fixture(scope="session")
+def place() -> Path:
+    """The folder of this run that Postgres can enter, whoever runs the tests."""
+    return Path(os.environ[PLACE])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings(place: Path) -> Generator[None]:
+    """No test sees the settings of the person who runs it, or their embedded database."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(SETTINGS):
+                patch.delenv(name)
+        patch.setenv("DELTA_DATA_DIR", str(place / "default"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(place: Path) -> Generator[EmbeddedServer]:
+    """The server that all tests of this run share. Not to be stopped, restarted or configured."""
+    server = EmbeddedServer(server_folder(place))
+    server.join()
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        # Nothing here outlives the run, and dropping a database syncs the files of all others.
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
+    yield server
+    server.leave()
+
+
+@pytest.fixture(scope="session")
+def databases(server: EmbeddedServer, worker_id: str) -> Generator[Databases]:
+    databases = Databases(server.dsn, worker_id)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def template(databases: Databases, worker_id: str) -> str:
+    """The name of a migrated database, to be cloned."""
+    name = f"delta_template_{worker_id}"
+    asyncio.run(_migrate(databases.create(name)))
+    return name
+
+
+@pytest.fixture
+def dsn(databases: Databases, template: str) -> Generator[str]:
+    """A fresh database, migrated."""
+    dsn = databases.create(template=template)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def empty_dsn(databases: Databases) -> Generator[str]:
+    """A fresh database with nothing in it."""
+    dsn = databases.create()
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def own_server(place: Path, worker_id: str) -> Generator[EmbeddedServer]:
+    """A server for one test to kill or restart; the database of its `dsn` is migrated."""
+    server = EmbeddedServer(place / f"own-{worker_id}")
+    asyncio.run(_migrate(server.join()))
+    yield server
+    server.stop(force=True)
+    server.reset()
+
+
+async def _migrate(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await migrate(connection)

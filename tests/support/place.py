@@ -1,0 +1,62 @@
+"""The folder of one test run, where its Postgres lives.
+
+It is not below pytest's own temporary folder, which only root may enter when root runs the tests:
+Postgres then runs as another user. What a killed run left is removed by the next one.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from delta_cli.engine.embedded import EmbeddedServer
+
+_PREFIX = "delta-tests-"
+_OWNER = "owner"
+_SERVER = "server"
+
+
+class Place:
+    """A folder that is ours as long as we hold the lock on its file `owner`."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder.chmod(0o755)
+        self._owner = (self.folder / _OWNER).open("w")
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove the folder; its servers are stopped by those who used them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._owner.close()
+
+
+def server_folder(place: Path) -> Path:
+    """Where the server lives that all tests of a run share."""
+    return place / _SERVER
+
+
+def remove_abandoned_places() -> None:
+    """Stop what killed runs of this user left running, and remove their folders."""
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        if folder.stat().st_uid != os.geteuid() or not (folder / _OWNER).exists():
+            continue
+        with (folder / _OWNER).open() as owner:
+            if _is_free(owner):
+                _stop_servers(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_free(owner: IO[str]) -> bool:
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stop_servers(place: Path) -> None:
+    for data in place.glob("*/data"):
+        EmbeddedServer(data.parent).stop(force=True)
