@@ -352,6 +352,12 @@ def _own_opts(obj: object) -> InformOpts:
 def _metadata(metadata: Mapping[str, Any]) -> str:
     if not metadata:
         return "{}"
+    if not isinstance(metadata, Mapping):
+        raise InvalidObject(
+            f"metadata is {_type_of(metadata)}, not a mapping",
+            field="metadata",
+            hint="give a dict with strings as keys",
+        )
     value = plain_mapping(metadata)
     if fault := find_fault(value, "metadata"):
         raise fault.refusal()

@@ -276,6 +276,12 @@ def test_bad_metadata(metadata: Any, path: str, trouble: str):
     assert error.message.startswith(f"field '{path}' {trouble}")
 
 
+def test_metadata_that_is_not_a_mapping():
+    opts = InformOpts(metadata=[1])  # pyright: ignore[reportArgumentType]
+    error = refused(lambda: encode_raw("a", "1", {}, opts))
+    assert error.message == "metadata is a value of type list, not a mapping"
+
+
 @pytest.mark.parametrize(
     ("kind", "object_id", "value", "message"),
     [
