@@ -8,8 +8,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,20 +85,20 @@ def shipped_migrations(folder: Path | None = None) -> list[Migration]:
     return migrations
 
 
-def _shipped_folder() -> Traversable:
-    packaged = files("delta_cli") / "migrations"
-    if packaged.is_dir():
-        return packaged
-    beside = Path(__file__).parents[3] / "migrations"
-    if beside.is_dir():
-        return beside
+def _shipped_folder() -> Path:
+    # Found from this file, so that the code and its migrations always come from one tree: beside
+    # an editable install lies a copy of the migrations that is as old as the install.
+    package = Path(__file__).parents[2]
+    for folder in (package / "migrations", package.parent / "migrations"):
+        if folder.is_dir():
+            return folder
     raise ConfigError(
-        f"this installation has no migrations: neither {packaged} nor {beside} exists",
+        f"this installation has no migrations: {package / 'migrations'} does not exist",
         hint="install deltaloop again",
     )
 
 
-def _read(file: Traversable) -> Migration:
+def _read(file: Path) -> Migration:
     named = _FILE_NAME.fullmatch(file.name)
     if named is None:
         raise ConfigError(
