@@ -87,6 +87,7 @@ class Postmaster:
     def _start(self) -> None:
         binaries = binaries_within_reach(self._binaries, self._account)
         ensure_cluster(binaries, self._layout, self._account)
+        self._rotate_log()
         deadline = time.monotonic() + ORPHANS_S
         while not self._try_start(binaries):
             orphans = "pre-existing shared memory block" in self._log_tail()
@@ -132,11 +133,13 @@ class Postmaster:
         }
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
-    def _open_log(self) -> int:
+    def _rotate_log(self) -> None:
         """Each start begins a new log and keeps one old one, so that they cannot grow for ever."""
         with contextlib.suppress(FileNotFoundError):
             self._layout.log.replace(self._layout.previous_log)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+
+    def _open_log(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         descriptor = os.open(self._layout.log, flags, 0o600)
         self._account.own(descriptor)
         return descriptor

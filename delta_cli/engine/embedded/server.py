@@ -46,6 +46,8 @@ class EmbeddedStatus:
 class EmbeddedServer:
     """A Postgres of one's own. Safe for threads, but not to be called from signal handlers.
 
+    Each instance counts as a user of its own, also in one process.
+
     Raises EmbeddedError where no server can run: no binaries, no right to the folder, no locks.
     """
 
@@ -68,7 +70,9 @@ class EmbeddedServer:
     def join(self) -> str:
         """Use the server until `leave()`, starting it unless it runs; returns the DSN.
 
-        Called again, it starts a server that has died in the meantime.
+        Called again, it starts a server that has died in the meantime. A process that SIGTERM may
+        end should turn it into an ordinary exit, so that it leaves; otherwise the next one to
+        leave stops the server.
         """
         with self._alone(make=True):
             joined = self._users.held
@@ -88,11 +92,13 @@ class EmbeddedServer:
         with self._mutex:
             if not self._users.held:
                 return
-            if self._is_made():
-                with self._alone():
-                    self._leave()
-            self._users.release()
-            atexit.unregister(self.leave)
+            try:
+                if self._is_made():
+                    with self._alone():
+                        self._leave()
+            finally:
+                self._users.release()
+                atexit.unregister(self.leave)
 
     def start(self) -> EmbeddedStatus:
         """Start it and keep it up also while nobody uses it, until `stop()`."""
@@ -113,8 +119,8 @@ class EmbeddedServer:
                 if not force:
                     self._refuse_if_used("stopped", hint="end them first, or use --force")
                 was_running = self._postmaster.is_running()
-                self._layout.keep.unlink(missing_ok=True)
                 self._postmaster.stop()
+                self._layout.keep.unlink(missing_ok=True)
                 self._users.release()
                 return was_running
 
