@@ -404,6 +404,12 @@ async def test_a_schema_with_other_things_in_it_is_refused(
     assert refused.value.hint == "give Delta a schema of its own: --schema NAME"
 
 
+async def test_what_came_with_an_extension_is_no_stranger(connection: Connection):
+    await connection.execute("create schema delta")
+    await connection.execute("create extension pg_buffercache schema delta")
+    assert await migrate(connection) == shipped_migrations()
+
+
 async def test_of_many_other_things_the_first_few_are_named(connection: Connection):
     for number in range(5):
         await connection.execute(f"create table public.t{number} ()".encode())

@@ -115,7 +115,7 @@ async def _make_place(connection: AsyncConnection[Any], schema: str, rights: Rig
 
 
 async def _send(connection: AsyncConnection[Any], text: str) -> None:
-    """Run a file's SQL: as bytes, for it is no literal, and without parameters, so `%` is itself."""
+    """Run SQL of a file: as bytes, for it is no literal; without parameters, so `%` is itself."""
     await connection.execute(text.encode(connection.info.encoding))
 
 

@@ -114,7 +114,7 @@ def partial(schema: str, migration: Migration) -> MigrationPartial:
     table, version = f"{schema}.delta_migration", migration.version
     return MigrationPartial(
         f"{migration.file_name} began in schema {schema!r} and did not finish",
-        hint="unless another process is at it now, undo by hand what it did and then "
+        hint="unless another process is at it now, undo by hand what it did and then "  # noqa: S608 for a person to run
         f"`delete from {table} where version = {version}`, or do the rest by hand and then "
         f"`update {table} set applied_at = now() where version = {version}`",
     )
