@@ -39,7 +39,6 @@ from tests.support.embedded import (
 )
 
 as_root = pytest.mark.skipif(not is_root(), reason="is about servers that root starts")
-as_ordinary_user = pytest.mark.skipif(is_root(), reason="is about servers of ordinary users")
 
 _numbers = itertools.count()
 
@@ -512,10 +511,13 @@ def test_a_lock_file_that_is_a_link_is_not_followed(folder: Path, home: Path) ->
     assert not (home / "victim").exists()
 
 
-@as_ordinary_user
-def test_a_folder_of_another_user_is_refused() -> None:
+def test_a_folder_of_another_user_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home / "of-another"
+    folder.mkdir(mode=0o700)
+    stranger = Account(os.geteuid() + 1, os.getegid() + 1, foreign=False)
+    monkeypatch.setattr(os, "geteuid", lambda: stranger.uid)
     with pytest.raises(EmbeddedError, match="belongs to another user"):
-        layout.make_private(Path("/"), Account(os.geteuid(), os.getegid(), foreign=False))
+        layout.make_private(folder, stranger)
 
 
 def test_importing_it_loads_no_wheel_and_no_interface() -> None:
