@@ -24,8 +24,11 @@ class Place:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.folder.chmod(0o755)
-        self._owner = (self.folder / _OWNER).open("w")
+        # Locked before it has its name, so that nobody finds it free in between.
+        unnamed = self.folder / f"{_OWNER}.new"
+        self._owner = unnamed.open("w")
         fcntl.flock(self._owner, fcntl.LOCK_EX)
+        unnamed.rename(self.folder / _OWNER)
 
     def remove(self) -> None:
         """Remove the folder; its servers are stopped by those who used them."""
