@@ -4,6 +4,7 @@ It is not below pytest's own temporary folder, which only root may enter when ro
 Postgres then runs as another user. What a killed run left is removed by the next one.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -44,12 +45,17 @@ def server_folder(place: Path) -> Path:
 def remove_abandoned_places() -> None:
     """Stop what killed runs of this user left running, and remove their folders."""
     for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
-        if folder.stat().st_uid != os.geteuid() or not (folder / _OWNER).exists():
-            continue
-        with (folder / _OWNER).open() as owner:
-            if _is_free(owner):
-                _stop_servers(folder)
-                shutil.rmtree(folder, ignore_errors=True)
+        # Other runs end and begin at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            if folder.stat().st_uid == os.geteuid():
+                _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    with (folder / _OWNER).open() as owner:
+        if _is_free(owner):
+            _stop_servers(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_free(owner: IO[str]) -> bool:
