@@ -1,0 +1,101 @@
+"""Delta keeps records in step with systems outside, on Postgres.
+
+These are the public names; everything else may change. They load when first used, so that a tool
+that needs one of them does not pay for all.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client as Client
+    from delta_cli.engine.config import Config as Config
+    from delta_cli.engine.context import client_from_context as client_from_context
+    from delta_cli.engine.controller import Controller as Controller
+    from delta_cli.engine.controller import Controllers as Controllers
+    from delta_cli.engine.errors import ConfigError as ConfigError
+    from delta_cli.engine.errors import ConnectionFailed as ConnectionFailed
+    from delta_cli.engine.errors import DeltaError as DeltaError
+    from delta_cli.engine.errors import EmbeddedError as EmbeddedError
+    from delta_cli.engine.errors import InvalidObject as InvalidObject
+    from delta_cli.engine.errors import MigrationEdited as MigrationEdited
+    from delta_cli.engine.errors import MigrationPartial as MigrationPartial
+    from delta_cli.engine.errors import NotFound as NotFound
+    from delta_cli.engine.errors import Permanent as Permanent
+    from delta_cli.engine.errors import ResourceDelete as ResourceDelete
+    from delta_cli.engine.errors import SchemaBehind as SchemaBehind
+    from delta_cli.engine.errors import SchemaError as SchemaError
+    from delta_cli.engine.errors import SchemaForeign as SchemaForeign
+    from delta_cli.engine.errors import SchemaNewer as SchemaNewer
+    from delta_cli.engine.errors import Snooze as Snooze
+    from delta_cli.engine.errors import StateConflict as StateConflict
+    from delta_cli.engine.errors import WaitTimeout as WaitTimeout
+    from delta_cli.engine.model import AttemptError as AttemptError
+    from delta_cli.engine.model import Event as Event
+    from delta_cli.engine.model import EventCategory as EventCategory
+    from delta_cli.engine.model import EventGap as EventGap
+    from delta_cli.engine.model import InformCounts as InformCounts
+    from delta_cli.engine.model import InformResult as InformResult
+    from delta_cli.engine.model import InformRun as InformRun
+    from delta_cli.engine.model import Resource as Resource
+    from delta_cli.engine.model import ResourceRow as ResourceRow
+    from delta_cli.engine.settings import InformOptions as InformOptions
+    from delta_cli.engine.settings import InformOpts as InformOpts
+    from delta_cli.engine.settings import NamespaceConfig as NamespaceConfig
+    from delta_cli.engine.settings import ObjectSettings as ObjectSettings
+    from delta_cli.engine.states import ResourceState as ResourceState
+
+_HOMES = {
+    "backoff": ("ExponentialBackoff", "RetryPolicy"),
+    "client": ("Client",),
+    "config": ("Config",),
+    "context": ("client_from_context",),
+    "controller": ("Controller", "Controllers"),
+    "errors": (
+        "ConfigError",
+        "ConnectionFailed",
+        "DeltaError",
+        "EmbeddedError",
+        "InvalidObject",
+        "MigrationEdited",
+        "MigrationPartial",
+        "NotFound",
+        "Permanent",
+        "ResourceDelete",
+        "SchemaBehind",
+        "SchemaError",
+        "SchemaForeign",
+        "SchemaNewer",
+        "Snooze",
+        "StateConflict",
+        "WaitTimeout",
+    ),
+    "model": (
+        "AttemptError",
+        "Event",
+        "EventCategory",
+        "EventGap",
+        "InformCounts",
+        "InformResult",
+        "InformRun",
+        "Resource",
+        "ResourceRow",
+    ),
+    "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
+    "states": ("ResourceState",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'delta_cli' has no attribute {name!r}")
+    value = getattr(import_module(f"delta_cli.engine.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

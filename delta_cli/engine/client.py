@@ -1,0 +1,540 @@
+"""The one object that applications hold: inform, repair, read, subscribe, and work when started."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+
+from delta_cli.engine import schema
+from delta_cli.engine.config import Config
+from delta_cli.engine.context import current_client
+from delta_cli.engine.controller import Controllers
+from delta_cli.engine.database import Database, describe_database_error
+from delta_cli.engine.dsn import resolve_dsn
+from delta_cli.engine.embedded import EmbeddedServer
+from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound, StateConflict
+from delta_cli.engine.events import Subscription
+from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
+from delta_cli.engine.informing import Encoder, InformStream, objects_of
+from delta_cli.engine.listener import Listener
+from delta_cli.engine.model import (
+    EventCategory,
+    InformCounts,
+    InformOutcome,
+    InformResult,
+    InformRun,
+    ResourceRow,
+    Status,
+)
+from delta_cli.engine.runtime import Runtime, WorkerSummary
+from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOpts, InformOptions
+from delta_cli.engine.statements import Steps, run_steps
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store import events, read, registry, repair, runs
+from delta_cli.engine.store.events import EventFilter
+from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch, inform_one
+from delta_cli.engine.store.read import ResourceFilter
+from delta_cli.engine.store.repair import Repair
+
+R = TypeVar("R")
+_PAGE: Final = 500
+_SETTLED_POLL_S: Final = 0.05
+AnyConnection = psycopg.AsyncConnection[Any]
+
+
+class Client:
+    """A door to one Delta: use it as `async with Client(dsn, config) as client`.
+
+    `dsn`: a libpq connection string; None resolves one as the command line does (`DELTA_DSN`,
+    `DATABASE_URL`, `PG*`), down to the embedded server, which is migrated on the way.
+    `config`: None for a client without controllers, which can do everything but work.
+    Opening it raises ConnectionFailed when no server answers, and SchemaError when the schema is
+    not this Delta's. Opening it also makes the controllers and namespaces of `config` known.
+    """
+
+    def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
+        self.config: Config = config or Config()
+        self.controllers: Controllers = Controllers(self.config.controllers)
+        self._given_dsn: str | None = dsn
+        self._database: Database | None = None
+        self._hints: HintSender | None = None
+        self._listener: Listener | None = None
+        self._runtime: Runtime | None = None
+        self._working: asyncio.Task[WorkerSummary] | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._known_namespaces: frozenset[str] = frozenset()
+        self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
+        self._exits: AsyncExitStack = AsyncExitStack()
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, check the schema, and make the application known."""
+        try:
+            await self._open()
+        except psycopg.Error as error:
+            await self._exits.aclose()
+            meaning = describe_database_error(error, self.config.schema)
+            raise (meaning or error) from error
+        except BaseException:
+            await self._exits.aclose()
+            raise
+
+    async def _open(self) -> None:
+        dsn, is_embedded = await self._find_dsn()
+        self._database = Database(dsn, schema=self.config.schema, application_name="delta")
+        await self._database.open()
+        self._exits.push_async_callback(self._database.close)
+        async with self._database.connection() as connection:
+            if is_embedded:
+                await schema.migrate(connection, schema=self.config.schema)
+            await schema.require_current(connection, schema=self.config.schema)
+            for name, namespace in self.config.namespaces.items():
+                await registry.register_namespace(connection, name, namespace)
+            adopted = 0
+            if self.controllers:
+                adopted = await registry.register_controllers(
+                    connection,
+                    self.controllers,
+                    default_interval=self.config.resource_inform_interval,
+                )
+        self._hints = HintSender(self._database)
+        self._run_in_background(self._hints.run())
+        if adopted:
+            self._send_hint(WORK, *self.controllers)
+
+    async def close(self) -> None:
+        """Stop working (a drain) and close every connection."""
+        try:
+            if self._working is not None:
+                await self.stop()
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+            self._background.clear()
+        finally:
+            self._listener = None
+            await self._exits.aclose()
+            self._database = None
+
+    async def _find_dsn(self) -> tuple[str, bool]:
+        source = resolve_dsn(self._given_dsn, os.environ)
+        if source.dsn is not None:
+            return source.dsn, False
+        server = EmbeddedServer()
+        dsn = await asyncio.to_thread(server.join)
+        self._exits.push_async_callback(asyncio.to_thread, server.leave)
+        return dsn, True
+
+    @property
+    def database(self) -> Database:
+        """The open database. Raises DeltaError when the client is not open."""
+        if self._database is None:
+            raise DeltaError(
+                "the client is not open", hint="use it as: async with Client(...) as client"
+            )
+        return self._database
+
+    def _opened_hints(self) -> HintSender:
+        assert self.database and self._hints is not None
+        return self._hints
+
+    def _run_in_background(self, loop: Any) -> None:
+        self._background.append(asyncio.create_task(loop))
+
+    def _listening(self) -> Listener | None:
+        """The listener, started when first needed; None in poll-only mode without a direct DSN."""
+        if self.config.poll_only and self.config.direct_dsn is None:
+            return None
+        if self._listener is None:
+            database = self.database
+            if self.config.direct_dsn is not None:
+                database = Database(self.config.direct_dsn, schema=self.config.schema)
+            self._listener = Listener(database, identity=f"{os.getpid()}-{id(self):x}")
+            self._run_in_background(self._listener.run((WORK, INFORM, EVENT)))
+        return self._listener
+
+    def _send_hint(self, channel: str, *payloads: str) -> None:
+        for payload in payloads or ("",):
+            if self._hints is not None and self.config.notify:
+                self._hints.send(channel, payload)
+        if self._runtime is not None:
+            wake = {WORK: self._runtime.worker.work_wake, INFORM: self._runtime.worker.inform_wake}
+            if channel in wake:
+                wake[channel].set()
+
+    # Working
+
+    async def start(
+        self, *, kinds: Sequence[str] | None = None, namespaces: Sequence[str] | None = None
+    ) -> None:
+        """Work resources in the background until `stop()`: all kinds and namespaces, or those named.
+
+        Raises ConfigError when there is nothing to work, or it works already.
+        """
+        controllers = self.controllers if kinds is None else self.controllers.only(kinds)
+        if not controllers:
+            raise ConfigError(
+                "there are no controllers to work", hint="give Config(controllers=[...])"
+            )
+        if self._working is not None:
+            raise ConfigError("this client works already", hint="call stop() first")
+        self._runtime = Runtime(
+            self.database,
+            self.config,
+            controllers,
+            hints=self._opened_hints(),
+            listener=self._listening(),
+            namespaces=namespaces,
+        )
+        token = current_client.set(self)
+        try:
+            self._working = asyncio.create_task(self._runtime.run())
+        finally:
+            current_client.reset(token)
+        registered = asyncio.create_task(self._runtime.registered.wait())
+        await asyncio.wait([self._working, registered], return_when=asyncio.FIRST_COMPLETED)
+        registered.cancel()
+        if self._working.done():
+            await self._ended()
+
+    async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
+        """Drain: let running works end. `hard`: cancel them and give their resources back.
+
+        Returns what the worker did; None when it was not working. May be called again with `hard`
+        while a drain is under way.
+        """
+        if self._runtime is None or self._working is None:
+            return None
+        if hard:
+            self._runtime.stop_now()
+        else:
+            self._runtime.drain()
+        return await self.wait()
+
+    async def wait(self) -> WorkerSummary | None:
+        """Until the worker has ended, by `stop()` or by a failure, which is raised here."""
+        if self._working is None:
+            return None
+        return await self._ended()
+
+    async def _ended(self) -> WorkerSummary:
+        assert self._working is not None
+        working = self._working
+        try:
+            return await asyncio.shield(working)
+        finally:
+            if working.done():
+                self._runtime, self._working = None, None
+
+    async def drained(self) -> bool:
+        """Whether nothing of the running worker's kinds is due, being worked or being reported."""
+        return self._runtime is not None and await self._runtime.nothing_left()
+
+    async def wait_until_drained(self) -> None:
+        """Until nothing is due. Resources that wait for a later retry are not waited for."""
+        while self._working is not None and not self._working.done():
+            if await self.drained():
+                return
+            await asyncio.sleep(_SETTLED_POLL_S)
+
+    # Informing
+
+    async def inform(
+        self,
+        obj: Any,
+        opts: InformOpts | None = None,
+        *,
+        connection: AnyConnection | None = None,
+    ) -> InformResult:
+        """Tell Delta of one object: it is stored as desired, and worked if it is new or changed.
+
+        With `connection`, inside the transaction of a caller's own psycopg connection.
+        Raises InvalidObject, which names the field, and stores nothing.
+        """
+        candidate = self._encoder.candidate(obj, opts)
+        own = connection is None
+        policy = InformPolicy(known_namespaces=self._known_namespaces if own else frozenset())
+        steps = inform_one(candidate, policy)
+        outcome, row = await self._run(steps, connection)
+        if own:
+            self._known_namespaces |= {row.namespace}
+        if outcome in ("created", "updated"):
+            await self._hint(connection, WORK, {row.kind})
+        return InformResult(outcome, row)
+
+    async def inform_many(
+        self,
+        objects: Iterable[Any] | AsyncIterable[Any],
+        opts: InformOpts | None = None,
+        *,
+        connection: AnyConnection | None = None,
+        process_existing: bool = False,
+        on_progress: Callable[[InformCounts], None] | None = None,
+        on_refused: Callable[[InvalidObject], None] | None = None,
+    ) -> InformCounts:
+        """Stream objects in batches of 1,000, each committed as it is written.
+
+        With `connection`, all inside the transaction of a caller's own psycopg connection.
+        `on_progress` is called after each batch with the counts so far. An invalid object raises
+        InvalidObject, with the batches before it stored; with `on_refused`, it is counted, told,
+        and passed over.
+        """
+
+        async def write(batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
+            own = connection is None
+            policy = InformPolicy(
+                process_existing=process_existing,
+                look_first=look_first,
+                known_namespaces=self._known_namespaces if own else frozenset(),
+            )
+            outcomes = await self._run(inform_batch(batch, policy), connection)
+            if own:
+                self._known_namespaces |= {one.encoded.namespace for one in batch}
+            if "created" in outcomes or "updated" in outcomes:
+                await self._hint(connection, WORK, {batch[0].encoded.kind})
+            return outcomes
+
+        stream = InformStream(
+            self._encoder, write, opts=opts, on_progress=on_progress, on_refused=on_refused
+        )
+        async for obj in objects_of(objects, in_thread=False):
+            await stream.add(obj)
+        return await stream.close()
+
+    async def schedule_inform(
+        self,
+        kind: str,
+        options: InformOptions | None = None,
+        *,
+        from_watermark: bool = True,
+        connection: AnyConnection | None = None,
+        requested_by: str = "client",
+        run_foreground: bool = False,
+    ) -> InformRun:
+        """Queue a run of a kind's informer, for any worker of that kind.
+
+        Without `options.after` the run begins at the watermark; `from_watermark=False`: it lists
+        everything. `run_foreground` runs it in this process, which must have the controller, and
+        returns when the run has ended and its resources have been worked.
+        Raises NotFound for a kind that never had a controller.
+        """
+        options = options or InformOptions()
+        steps = runs.queue_run(
+            kind, options, requested_by=requested_by, from_watermark=from_watermark
+        )
+        async with self.database.connection() as check:
+            known = await read.known_kinds(check)
+        if kind not in known:
+            raise NotFound(
+                f"no controller has ever registered kind {kind!r}",
+                hint=f"known kinds: {', '.join(known) or 'none'}",
+            )
+        if run_foreground:
+            return await self._inform_foreground(kind, steps)
+        run = await self._run(steps, connection)
+        await self._hint(connection, INFORM, {kind})
+        return run
+
+    async def _inform_foreground(self, kind: str, steps: Steps[InformRun]) -> InformRun:
+        if kind not in self.controllers:
+            raise ConfigError(
+                f"kind {kind!r} has no controller in this process",
+                hint="queue the run instead, or give the application with --app",
+            )
+        was_working = self._runtime is not None
+        if not was_working:
+            await self.start(kinds=[kind])
+        try:
+            assert self._runtime is not None
+            run = await self._run(steps, None)
+            await self._runtime.inform_now(kind, run.id)
+            await self.wait_until_drained()
+        finally:
+            if not was_working:
+                await self.stop()
+        return await self.inform_run(run.id)
+
+    async def inform_run(self, run_id: int) -> InformRun:
+        """One inform run. Raises NotFound."""
+        async with self.database.connection() as connection:
+            return await runs.get_run(connection, run_id)
+
+    async def _run(self, steps: Steps[R], connection: AnyConnection | None) -> R:
+        """Run steps in a transaction: one of our own, or within a caller's."""
+        if connection is not None:
+            async with self.database.within(connection) as within:
+                return await run_steps(within, steps)
+        async with self.database.connection() as own:
+            return await run_steps(own, steps)
+
+    async def _hint(self, connection: AnyConnection | None, channel: str, kinds: set[str]) -> None:
+        if connection is None:
+            self._send_hint(channel, *kinds)
+        elif self.config.notify:
+            # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
+            async with self.database.within(connection) as within:
+                for kind in kinds:
+                    await events.notify(within, channel, kind)
+
+    # Repairing
+
+    async def invalidate(
+        self,
+        kind: str,
+        object_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> ResourceRow:
+        """Work a synced resource again. Raises NotFound, or StateConflict naming the state."""
+        return await self._repair_one(repair.INVALIDATE, kind, object_id, namespace, actor)
+
+    async def retry(
+        self,
+        kind: str,
+        object_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> ResourceRow:
+        """Begin a new round of attempts now. Raises NotFound, or StateConflict naming the state."""
+        return await self._repair_one(repair.RETRY, kind, object_id, namespace, actor)
+
+    async def delete(
+        self,
+        kind: str,
+        object_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> ResourceRow:
+        """Delete softly; the row stays for its retention. Raises NotFound or StateConflict."""
+        return await self._repair_one(repair.DELETE, kind, object_id, namespace, actor)
+
+    async def repair_many(
+        self, what: Repair, rows: Sequence[ResourceRow], *, actor: str | None = None
+    ) -> list[int]:
+        """Repair rows as they were seen: those whose state has changed since are left alone.
+
+        Returns the ids that were repaired.
+        """
+        by_state: dict[ResourceState, list[int]] = {}
+        for row in rows:
+            by_state.setdefault(row.state, []).append(row.id)
+        repaired: list[int] = []
+        for state, ids in by_state.items():
+            steps = repair.apply_repair(what, ids, actor=actor, from_states=[state])
+            repaired += await self._run(steps, None)
+        if repaired:
+            self._send_hint(EVENT)
+            if what.due:
+                self._send_hint(WORK, *{row.kind for row in rows})
+        return repaired
+
+    async def _repair_one(
+        self, what: Repair, kind: str, object_id: str, namespace: str, actor: str | None
+    ) -> ResourceRow:
+        row = await self.get(kind, object_id, namespace=namespace)
+        repaired = await self.repair_many(what, [row], actor=actor)
+        after = await self.get(kind, object_id, namespace=namespace)
+        if not repaired:
+            allowed = ", ".join(what.from_states)
+            raise StateConflict(
+                f"{kind}/{object_id} is {after.state}: {what.verb} is refused",
+                hint=f"{what.verb} takes resources that are {allowed}",
+            )
+        return after
+
+    # Reading
+
+    async def get(
+        self, kind: str, object_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> ResourceRow:
+        """One resource. Raises NotFound."""
+        async with self.database.connection() as connection:
+            row = await read.get(connection, kind, namespace, object_id)
+        if row is None:
+            raise NotFound(f"there is no resource {kind}/{object_id} in namespace {namespace!r}")
+        return row
+
+    async def resources(
+        self, chosen: ResourceFilter | None = None, *, after_id: int = 0, limit: int | None = None
+    ) -> AsyncIterator[ResourceRow]:
+        """Resources in the order of their ids, read in keyset pages, at most `limit` of them."""
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            async with self.database.connection() as connection:
+                page = await read.page(
+                    connection, chosen or ResourceFilter(), after_id=after_id, limit=size
+                )
+            for row in page:
+                yield row
+            if len(page) < size:
+                return
+            after_id = page[-1].id
+            left = None if left is None else left - len(page)
+
+    async def status(self) -> Status:
+        """Resources by kind, namespace and state, and the workers that are there."""
+        async with self.database.transaction() as connection:
+            return Status(
+                at=await read.now(connection),
+                schema=self.config.schema,
+                kinds=await read.counts(connection),
+                workers=await read.workers(connection),
+            )
+
+    def subscribe(
+        self,
+        *categories: EventCategory | str,
+        kinds: Sequence[str] | None = None,
+        namespaces: Sequence[str] | None = None,
+        after: int | datetime | None = None,
+        follow: bool = True,
+    ) -> Subscription:
+        """The ordered log as an async iterator: of the named categories, or all.
+
+        `after`: None for from now, an event id (exclusive; 0: from the beginning), or a time.
+        Its `position` is where to resume. Raises ConfigError for an unknown category.
+        """
+        return Subscription(
+            self.database,
+            EventFilter(
+                categories=[_category(category) for category in categories] or None,
+                kinds=kinds,
+                namespaces=namespaces,
+            ),
+            after=after,
+            listener=self._listening() if follow else None,
+            poll_interval=self.config.poll_interval,
+            follow=follow,
+        )
+
+
+def _category(value: EventCategory | str) -> str:
+    try:
+        return EventCategory(value).value
+    except ValueError:
+        raise ConfigError(
+            f"unknown event category {str(value)!r}",
+            hint=f"categories: {', '.join(EventCategory)}",
+        ) from None

@@ -1,0 +1,98 @@
+"""The settings of an application: its controllers and namespaces, and how its workers behave."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from delta_cli.engine.controller import Controller, Controllers
+from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
+from delta_cli.engine.settings import (
+    DEFAULT_MAX_ATTEMPTS,
+    NamespaceConfig,
+    check_limit,
+    check_namespace,
+    check_not_negative,
+    check_positive,
+)
+from delta_cli.engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything an application sets. Defaults are upstream's where upstream has the setting.
+
+    Timeouts of None, zero or less: no limit. `resource_inform_interval` negative: no informer
+    runs on its own. Retentions negative: kept for ever. `controller_inform_timeout` is how long
+    an informer may take to report its next object. `poll_only` does without LISTEN, as through a
+    transaction pooler; `direct_dsn` names the server behind such a pooler for LISTEN.
+    `notify` off: no hints are sent, workers find new rows by polling.
+    """
+
+    controllers: Sequence[Controller[Any]] = ()
+    namespaces: Mapping[str, NamespaceConfig] = field(default_factory=dict)
+    schema: str = "delta"
+    direct_dsn: str | None = None
+
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    max_object_bytes: int = DEFAULT_MAX_OBJECT_BYTES
+    resource_work_timeout: timedelta | None = timedelta(minutes=1)
+    controller_inform_timeout: timedelta | None = timedelta(minutes=1)
+    resource_inform_interval: timedelta = timedelta(hours=1)
+    resource_inform_jitter: timedelta = timedelta(minutes=1)
+
+    maintenance_interval: timedelta = timedelta(minutes=1)
+    rescue_interval: timedelta = timedelta(seconds=5)
+    cleaner_interval: timedelta = timedelta(minutes=15)
+    cleaner_timeout: timedelta = timedelta(seconds=30)
+    synced_resource_retention_period: timedelta = timedelta(hours=24)
+    degraded_resource_retention_period: timedelta = timedelta(hours=24)
+    deleted_resource_retention_period: timedelta = timedelta(hours=24)
+    event_retention_period: timedelta = timedelta(hours=72)
+
+    poll_interval: timedelta = timedelta(seconds=1)
+    poll_only: bool = False
+    notify: bool = True
+    heartbeat_interval: timedelta = timedelta(seconds=5)
+    worker_lost_after: timedelta = timedelta(seconds=15)
+    lease_grace: timedelta = timedelta(seconds=30)
+    shutdown_timeout: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        Controllers(self.controllers)
+        for name, namespace in self.namespaces.items():
+            check_namespace(name)
+            if not isinstance(namespace, NamespaceConfig):
+                raise ConfigError(
+                    f"namespaces[{name!r}] must be a NamespaceConfig, got {namespace!r}"
+                )
+        check_limit("max_attempts", self.max_attempts)
+        if self.max_object_bytes < 1:
+            raise ConfigError(f"max_object_bytes must be 1 or more, got {self.max_object_bytes}")
+        for name in _POSITIVE:
+            check_positive(name, getattr(self, name))
+        for name in _NOT_NEGATIVE:
+            check_not_negative(name, getattr(self, name))
+        if self.worker_lost_after < 2 * self.heartbeat_interval:
+            raise ConfigError(
+                f"worker_lost_after ({self.worker_lost_after}) must be at least twice "
+                f"heartbeat_interval ({self.heartbeat_interval})"
+            )
+
+
+_POSITIVE = (
+    "maintenance_interval",
+    "rescue_interval",
+    "cleaner_interval",
+    "cleaner_timeout",
+    "poll_interval",
+    "heartbeat_interval",
+    "worker_lost_after",
+)
+_NOT_NEGATIVE = ("resource_inform_jitter", "lease_grace", "shutdown_timeout")
+
+
+def limit_or_none(specific: timedelta | None, general: timedelta | None) -> timedelta | None:
+    """A kind's timeout, or the general one where it inherits; None when there is no limit."""
+    chosen = general if specific is None else specific
+    return chosen if chosen is not None and chosen > timedelta(0) else None

@@ -1,0 +1,210 @@
+"""Connections to one schema of one database: the pool, and what its failures mean.
+
+Every connection has Delta's schema as its search path and plans nested loops only: queue tables
+mislead the planner's statistics, and a hash join over a whole table is never right here.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from delta_cli.engine.dsn import mask_dsn, mask_secrets
+from delta_cli.engine.errors import ConnectionFailed, DeltaError, SchemaBehind
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+
+#: What says that the database is away for the moment: wait and try again.
+AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ConnectionFailed)
+#: Operational errors that no waiting mends.
+_REFUSALS: Final = (
+    errors.InvalidPassword,
+    errors.InvalidAuthorizationSpecification,
+    errors.InvalidCatalogName,
+)
+
+_FIRST_WAIT_S: Final = 0.05
+_LONGEST_WAIT_S: Final = 2.0
+
+# One round trip that makes a new connection Delta's own.
+_CONFIGURE: Final[LiteralString] = """
+select
+    set_config('search_path', quote_ident(%(schema)s), false),
+    set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false),
+    set_config('jit', 'off', false),
+    set_config('timezone', 'UTC', false)
+"""
+
+# The same search path for the length of a caller's transaction, and back.
+_ENTER_SCHEMA: Final[LiteralString] = """
+select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
+"""
+_LEAVE_SCHEMA: Final[LiteralString] = """
+select set_config('search_path', %(search_path)s, true)
+"""
+
+
+class Database:
+    """A pool of connections to one schema. Opening it proves that the server answers.
+
+    `dsn` is what libpq takes ('' leaves all to `PG*` variables). Connections are in autocommit.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        schema: str = "delta",
+        application_name: str = "delta",
+        max_connections: int = 10,
+        connect_timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self.dsn: str = dsn
+        self.schema: str = schema
+        self._application_name: str = application_name
+        self._connect_timeout: timedelta = connect_timeout
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=max_connections,
+            open=False,
+            kwargs=self._arguments(),
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,
+            timeout=connect_timeout.total_seconds(),
+            # After an outage the next request tries at once instead of waiting out a long backoff.
+            reconnect_timeout=2.0,
+            name=application_name,
+        )
+
+    def __repr__(self) -> str:
+        return f"Database({mask_dsn(self.dsn)!r}, schema={self.schema!r})"
+
+    @property
+    def masked_dsn(self) -> str:
+        """The DSN with its password masked, for messages."""
+        return mask_dsn(self.dsn)
+
+    async def open(self) -> None:
+        """Open the pool. Raises ConnectionFailed when no server answers or it refuses us."""
+        # One connection outside the pool first: the pool only logs why it cannot connect.
+        connection = await self.connect()
+        await connection.close()
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close(timeout=5.0)
+
+    async def connect(self) -> Connection:
+        """A connection of one's own, outside the pool, configured like the others."""
+        try:
+            connection = await AsyncConnection.connect(self.dsn, **self._arguments())
+            await self._configure(connection)
+        except psycopg.Error as error:
+            raise describe_connection_error(error, self.dsn) from None
+        return connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool, in autocommit. Raises PoolTimeout while the database is away."""
+        async with self._pool.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection of the pool in a transaction."""
+        async with self._pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def within(self, connection: AsyncConnection[Any]) -> AsyncIterator[Connection]:
+        """A caller's own connection with Delta's search path, inside a transaction or savepoint.
+
+        Whatever fails inside is rolled back to where the caller was; the search path is put back.
+        """
+        async with connection.transaction():
+            cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
+            row = await (await cursor.execute(_ENTER_SCHEMA, {"schema": self.schema})).fetchone()
+            yield connection
+            await cursor.execute(_LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "autocommit": True,
+            "application_name": self._application_name,
+            "connect_timeout": max(2, round(self._connect_timeout.total_seconds())),
+        }
+
+    async def _configure(self, connection: Connection) -> None:
+        await connection.execute(_CONFIGURE, {"schema": self.schema})
+
+
+def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFailed:
+    """Why no connection came about, with what to do, and without any password."""
+    where = mask_dsn(dsn) or "the server that libpq's PG* variables name"
+    reason = mask_secrets(str(error)).strip().splitlines()
+    detail = reason[-1].strip() if reason else type(error).__name__
+    hint = "is the server running, and is the address right?"
+    if isinstance(error, errors.InvalidPassword) or "password" in detail:
+        hint = "check the user's password, or use a passfile"
+    elif isinstance(error, errors.InvalidCatalogName) or "does not exist" in detail:
+        hint = "create the database or role, or name another with --dsn"
+    return ConnectionFailed(f"cannot connect to {where}: {detail}", hint=hint)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server answered and refused us, so that waiting is of no use."""
+    return isinstance(error, _REFUSALS)
+
+
+def describe_database_error(error: psycopg.Error, schema: str) -> DeltaError | None:
+    """The plain meaning of a database error that a user can mend; None for all others."""
+    primary = mask_secrets(error.diag.message_primary or str(error))
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
+        return SchemaBehind(
+            f"schema {schema!r} is not set up: {primary}", hint="run: delta migrate"
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return DeltaError(
+            f"the database does not allow this: {primary}",
+            hint=f"grant the role its rights on schema {schema!r}, or connect as another role",
+        )
+    return None
+
+
+async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
+    """Run one step, again and again while the database is away; says so once, and when it is back."""
+    wait_s = _FIRST_WAIT_S
+    since: float | None = None
+    while True:
+        try:
+            result = await step()
+        except AWAY as error:
+            if since is None:
+                since = time.monotonic()
+                log.warning(
+                    "database away, waiting",
+                    extra={"component": component, "error": " ".join(str(error).split())},
+                )
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            continue
+        if since is not None:
+            log.warning(
+                "database is back",
+                extra={"component": component, "away_s": round(time.monotonic() - since, 1)},
+            )
+        return result

@@ -1,0 +1,125 @@
+"""Subscriptions: an async iterator over the ordered log, which remembers how far it has come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from delta_cli.engine.database import Database, while_away
+from delta_cli.engine.hints import EVENT
+from delta_cli.engine.listener import Listener
+from delta_cli.engine.model import Event, EventGap
+from delta_cli.engine.store import events
+from delta_cli.engine.store.events import EventFilter
+
+_PAGE: Final = 1_000
+
+
+class Subscription(AsyncIterator[Event | EventGap]):
+    """Events beyond a cursor, in order, for ever; or with `follow` False up to now.
+
+    `position` is the id to resume from: pass it as `after` to miss nothing. A slow reader falls
+    behind and loses nothing within retention. Close it with `aclose()` or by leaving `async with`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chosen: EventFilter,
+        *,
+        after: int | datetime | None,
+        listener: Listener | None,
+        poll_interval: timedelta,
+        follow: bool = True,
+    ) -> None:
+        self.position: int | None = after if isinstance(after, int) else None
+        self._since: datetime | None = after if isinstance(after, datetime) else None
+        self._database: Database = database
+        self._chosen: EventFilter = chosen
+        self._follow: bool = follow
+        self._poll_s: float = poll_interval.total_seconds()
+        self._page: list[Event | EventGap] = []
+        self._wake: asyncio.Event = asyncio.Event()
+        self._unhook = listener.on(EVENT, lambda _: self._wake.set()) if listener else None
+        self._checked_gap: bool = False
+        self._closed: bool = False
+
+    async def __aenter__(self) -> "Subscription":
+        await self.begin()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> "Subscription":
+        return self
+
+    async def begin(self) -> int:
+        """Fix where to begin, if that is now or a time. Returns the position."""
+        if self.position is None:
+            self.position = await while_away("subscription", self._find_begin)
+        return self.position
+
+    async def __anext__(self) -> Event | EventGap:
+        while not self._page:
+            if self._closed:
+                raise StopAsyncIteration
+            await self.begin()
+            self._wake.clear()
+            self._page = await while_away("subscription", self._read)
+            if not self._page:
+                if not self._follow:
+                    raise StopAsyncIteration
+                await self._wait()
+        item = self._page.pop()
+        if isinstance(item, Event):
+            self.position = item.id
+        return item
+
+    async def aclose(self) -> None:
+        """End the iteration and free what it holds."""
+        self._closed = True
+        self._page.clear()
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
+        self._wake.set()
+
+    async def _find_begin(self) -> int:
+        async with self._database.connection() as connection:
+            if self._since is not None:
+                return await events.id_before(connection, self._since)
+            newest, _ = await events.bounds(connection)
+            return newest
+
+    async def _read(self) -> list[Event | EventGap]:
+        """The next page, newest first so that it pops in order."""
+        assert self.position is not None
+        async with self._database.connection() as connection:
+            newest, oldest = await events.bounds(connection)
+            gap = self._gap(oldest)
+            page: list[Event | EventGap] = list(
+                await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
+            )
+        if not page and newest > self.position:
+            # Nothing of interest up to here: do not read that stretch again.
+            self.position = newest
+        if gap is not None:
+            page.insert(0, gap)
+        page.reverse()
+        return page
+
+    def _gap(self, oldest: int) -> EventGap | None:
+        """What retention has cut between the position and the oldest event; told once."""
+        if self._checked_gap or self.position is None:
+            return None
+        self._checked_gap = True
+        missing = oldest - self.position - 1
+        return EventGap(missing) if self.position > 0 and missing > 0 else None
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,53 @@
+"""Hints that wake others: NOTIFY in small transactions of its own, merged.
+
+A hint is never needed for correctness: whoever misses one finds the rows by polling. NOTIFY
+serialises the commits of a whole server, so it never rides in the transaction of a completion.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from delta_cli.engine.database import AWAY, Database
+from delta_cli.engine.store import events
+
+log = logging.getLogger(__name__)
+
+WORK: Final = "work"  # payload: a kind with rows that are due
+INFORM: Final = "inform"  # payload: a kind with a queued inform run
+EVENT: Final = "event"  # no payload
+
+
+class HintSender:
+    """Sends at once when idle, and at most every `merge_over` when busy, each hint once.
+
+    After an error the hints are dropped: whoever waits for them polls.
+    """
+
+    def __init__(
+        self, database: Database, *, merge_over: timedelta = timedelta(milliseconds=10)
+    ) -> None:
+        self._database: Database = database
+        self._merge_over: float = merge_over.total_seconds()
+        self._waiting: set[tuple[str, str]] = set()
+        self._wake: asyncio.Event = asyncio.Event()
+
+    def send(self, channel: str, payload: str = "") -> None:
+        """Send a hint soon."""
+        self._waiting.add((channel, payload))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send hints until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, set()
+            try:
+                async with self._database.connection() as connection:
+                    for channel, payload in batch:
+                        await events.notify(connection, channel, payload)
+            except AWAY as error:
+                log.debug("hints dropped", extra={"error": str(error)})
+            await asyncio.sleep(self._merge_over)

@@ -1,0 +1,165 @@
+"""Streams of objects into the database: encoded here, written in batches, one batch ahead.
+
+While one batch is being written the next is collected and encoded, so that Python and Postgres
+work at the same time.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.model import InformCounts, InformOutcome
+from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
+from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
+from delta_cli.engine.store.inform import Candidate, batches_of_one_kind, count_outcomes
+
+BATCH: Final = 1_000
+#: An informer that reports slowly has its objects stored after this time at the latest.
+_LINGER_S: Final = 0.25
+#: Share of a batch that must be unchanged for the next to send its hashes first.
+_MOSTLY: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Objects of any class become candidates, with the application's defaults filled in."""
+
+    max_bytes: int
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+
+    def candidate(self, obj: Any, opts: InformOpts | None = None) -> Candidate:
+        """Encode one object. Raises InvalidObject, which names the field."""
+        if isinstance(obj, EncodedObject):
+            return Candidate(obj, max_attempts=obj.max_attempts or self.max_attempts)
+        object_type: ObjectType[Any] = object_type_of(obj)
+        encoded = object_type.encode(obj, opts, max_bytes=self.max_bytes)
+        return Candidate(
+            encoded,
+            max_attempts=encoded.max_attempts
+            or object_type.settings.max_attempts
+            or self.max_attempts,
+            compare=(lambda stored: object_type.compare(obj, stored))
+            if object_type.has_compare
+            else None,
+        )
+
+
+class Writer(Protocol):
+    """Stores one batch of one kind; `look_first` when most of it is likely unchanged."""
+
+    async def __call__(
+        self, batch: list[Candidate], *, look_first: bool
+    ) -> list[InformOutcome]: ...
+
+
+class InformStream:
+    """Feeds objects to a writer in batches. `counts` and `newest` tell how far it has come."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        write: Writer,
+        *,
+        opts: InformOpts | None = None,
+        on_progress: Callable[[InformCounts], None] | None = None,
+        on_refused: Callable[[InvalidObject], None] | None = None,
+        only_kind: str | None = None,
+    ) -> None:
+        self.counts: InformCounts = InformCounts()
+        self.newest: datetime | None = None  # the largest created_at of the objects stored
+        self._encoder: Encoder = encoder
+        self._write: Writer = write
+        self._opts: InformOpts | None = opts
+        self._on_progress: Callable[[InformCounts], None] | None = on_progress
+        self._on_refused: Callable[[InvalidObject], None] | None = on_refused
+        self._only_kind: str | None = only_kind
+        self._batch: list[Candidate] = []
+        self._batch_began: float = 0.0
+        self._writing: asyncio.Task[None] | None = None
+        self._mostly_unchanged: bool = False
+
+    async def add(self, obj: Any) -> None:
+        """Take one object. Raises InvalidObject unless the stream was told what to do with those."""
+        try:
+            candidate = self._encoder.candidate(obj, self._opts)
+            self._check_kind(candidate)
+        except InvalidObject as error:
+            if self._on_refused is None:
+                raise
+            self._on_refused(error)
+            self.counts += InformCounts(seen=1, refused=1)
+            return
+        if not self._batch:
+            self._batch_began = time.monotonic()
+        self._batch.append(candidate)
+        if len(self._batch) >= BATCH or time.monotonic() - self._batch_began > _LINGER_S:
+            await self._flush()
+
+    async def close(self) -> InformCounts:
+        """Write what is left. Returns the counts of the whole stream."""
+        await self._flush()
+        await self._written()
+        return self.counts
+
+    def _check_kind(self, candidate: Candidate) -> None:
+        kind = candidate.encoded.kind
+        if self._only_kind is not None and kind != self._only_kind:
+            raise InvalidObject(
+                f"the informer of kind {self._only_kind!r} reported an object of kind {kind!r}",
+                field="kind",
+                hint="let each kind have its own controller",
+            )
+
+    async def _flush(self) -> None:
+        await self._written()
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._writing = asyncio.create_task(self._write_batch(batch))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
+
+    async def _write_batch(self, batch: list[Candidate]) -> None:
+        for of_one_kind in batches_of_one_kind(batch):
+            outcomes = await self._write(of_one_kind, look_first=self._mostly_unchanged)
+            counts = count_outcomes(outcomes)
+            self._mostly_unchanged = counts.unchanged > _MOSTLY * counts.seen
+            self.counts += counts
+            created = [one.encoded.created_at for one in of_one_kind if one.encoded.created_at]
+            self.newest = max([*created, *([self.newest] if self.newest else [])], default=None)
+        if self._on_progress is not None:
+            self._on_progress(self.counts)
+
+
+async def objects_of(source: Any, *, in_thread: bool) -> AsyncIterator[Any]:
+    """The objects of an iterable of any sort: async, plain, or an awaitable that gives one.
+
+    `in_thread`: a plain one is advanced in a thread, since it may block on what it reads from.
+    """
+    if inspect.isawaitable(source):
+        source = await source
+    if isinstance(source, AsyncIterable):
+        async for obj in source:
+            yield obj
+    elif not isinstance(source, Iterable):
+        raise TypeError(f"an iterable of objects is needed, got {type(source).__name__}")
+    elif in_thread and not isinstance(source, (list, tuple)):
+        iterator: Iterator[Any] = iter(source)
+        while chunk := await asyncio.to_thread(_chunk, iterator):
+            for obj in chunk:
+                yield obj
+    else:
+        for obj in source:
+            yield obj
+
+
+def _chunk(iterator: Iterator[Any]) -> list[Any]:
+    return list(islice(iterator, 100))

@@ -1,0 +1,62 @@
+"""What the loops of one worker share: its identity, its slots, its counters and its wake-ups."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from delta_cli.engine.config import Config
+from delta_cli.engine.controller import Controllers
+from delta_cli.engine.database import Database
+from delta_cli.engine.slots import Slots
+
+
+@dataclass(slots=True)
+class WorkerCounts:
+    """What this worker has done since it started."""
+
+    synced: int = 0
+    failed: int = 0
+    deleted: int = 0
+    lost: int = 0  # finished too late: the claim was somebody else's by then
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process as its loops see it. Everything here belongs to one event loop."""
+
+    database: Database
+    config: Config
+    controllers: Controllers
+    namespaces: Sequence[str] | None
+    slots: Slots
+    id: int = 0
+    draining: bool = False
+    counts: WorkerCounts = field(default_factory=WorkerCounts)
+    last_error: str | None = None
+    last_claim: float | None = None  # time.monotonic()
+    listener_lag_ms: float | None = None
+    reconnected: float | None = None  # time.monotonic() when an outage ended
+    work_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    inform_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)  # the last claim found nothing due
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that this worker works."""
+        return list(self.controllers)
+
+    @property
+    def just_reconnected(self) -> bool:
+        """Whether an outage ended so recently that others may not have had time to say so."""
+        grace_s = self.config.worker_lost_after.total_seconds()
+        return self.reconnected is not None and time.monotonic() - self.reconnected < grace_s
+
+
+async def wait_for_wake(wake: asyncio.Event, timeout_s: float) -> None:
+    """Until woken, or for the given time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await wake.wait()
+    except TimeoutError:
+        return
+    wake.clear()

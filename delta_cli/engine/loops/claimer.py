@@ -1,0 +1,94 @@
+"""Claims due rows whenever there are free slots, and hands them to the executor."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from delta_cli.engine.config import limit_or_none
+from delta_cli.engine.database import while_away
+from delta_cli.engine.loops.base import Worker, wait_for_wake
+from delta_cli.engine.model import Resource
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import Lane, LaneSlots
+
+#: Rows of one claim, at most: enough to drown the round trip, few enough to start at once.
+CLAIM_BATCH: Final = 500
+#: Finished works that may wait for the completer before claims pause.
+_MOST_BACKLOG: Final = 4 * CLAIM_BATCH
+#: Slots that come free within this time are claimed for together.
+_GATHER_S: Final = 0.002
+
+
+class Claimer:
+    """Looks which lanes are due, claims within their free slots, and sleeps until woken or due."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        submit: Callable[[list[Resource[Any]]], None],
+        backlog: Callable[[], int],
+    ) -> None:
+        self._worker: Worker = worker
+        self._submit: Callable[[list[Resource[Any]]], None] = submit
+        self._backlog: Callable[[], int] = backlog
+        self._starved: bool = False  # rows are due, but no slot was free for them
+        self._leases_s: dict[str, float | None] = {
+            kind: self._lease_of(kind) for kind in worker.controllers
+        }
+
+    async def run(self) -> None:
+        """Claim until the worker drains."""
+        while not self._worker.draining:
+            if self._backlog() > _MOST_BACKLOG:
+                await wait_for_wake(self._worker.work_wake, self._poll_s)
+                continue
+            wait_s = await while_away("claimer", self.claim_once)
+            if wait_s > 0 and not self._worker.draining:
+                await wait_for_wake(self._worker.work_wake, wait_s)
+                if self._starved:
+                    await asyncio.sleep(_GATHER_S)
+
+    async def claim_once(self) -> float:
+        """Claim one batch. Returns how long there is nothing to do unless woken, in seconds."""
+        worker = self._worker
+        async with worker.database.connection() as connection:
+            lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
+            due = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
+            shares = worker.slots.allocate(due, CLAIM_BATCH)
+            self._starved = bool(due) and not shares
+            if not shares or worker.draining:
+                return self._rest(lanes, nothing_due=not due)
+            claimed = await work.claim(
+                connection,
+                [LaneSlots(kind, name, slots) for (kind, name), slots in shares.items()],
+                worker_id=worker.id,
+                leases_s=self._leases_s,
+            )
+        worker.last_claim = time.monotonic()
+        if claimed:
+            worker.idle.clear()
+            self._submit(claimed)
+            # Let works start before the next claim: it may be a long wait for the database.
+            await asyncio.sleep(0)
+        # All that was asked for: there is more. Less: others were quicker, so look again soon.
+        return 0.0 if len(claimed) == sum(shares.values()) else _GATHER_S
+
+    def _rest(self, lanes: list[Lane], *, nothing_due: bool) -> float:
+        if nothing_due and self._worker.slots.in_use == 0:
+            self._worker.idle.set()
+        upcoming = [lane.due_in for lane in lanes if lane.due_in > 0]
+        return min([self._poll_s, *(max(due_in, _GATHER_S) for due_in in upcoming)])
+
+    @property
+    def _poll_s(self) -> float:
+        config = self._worker.config
+        # Without LISTEN, polling is all there is.
+        return min(config.poll_interval.total_seconds(), 0.25 if config.poll_only else 60.0)
+
+    def _lease_of(self, kind: str) -> float | None:
+        config = self._worker.config
+        settings = self._worker.controllers.object_type(kind).settings
+        timeout = limit_or_none(settings.work_timeout, config.resource_work_timeout)
+        return None if timeout is None else (timeout + config.lease_grace).total_seconds()

@@ -1,0 +1,129 @@
+"""Writes outcomes in batches: the next flush begins when the last is done, so load makes the batch.
+
+Outcomes are kept while the database is away. What the database then no longer takes belongs to
+somebody else: its term has moved on.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Final
+
+import psycopg
+
+from delta_cli.engine.hints import EVENT, HintSender
+from delta_cli.engine.database import while_away
+from delta_cli.engine.loops.base import Worker
+from delta_cli.engine.model import EventCategory
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import Outcome
+
+log = logging.getLogger(__name__)
+
+_BATCH: Final = 1_000
+#: How long a row that somebody else holds is left alone before it is tried again.
+_HELD_WAIT_S: Final = 0.05
+
+
+class Completer:
+    """Takes outcomes from the executor and lands them in the database."""
+
+    def __init__(self, worker: Worker, hints: HintSender) -> None:
+        self._worker: Worker = worker
+        self._hints: HintSender = hints
+        self._waiting: list[Outcome] = []
+        self._held: list[Outcome] = []
+        self._flushing: int = 0
+        self._wake: asyncio.Event = asyncio.Event()
+        self._empty: asyncio.Event = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def backlog(self) -> int:
+        """Outcomes that are not written yet."""
+        return len(self._waiting) + len(self._held) + self._flushing
+
+    def put(self, outcome: Outcome) -> None:
+        """Take one outcome."""
+        self._waiting.append(outcome)
+        self._empty.clear()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def forget(self) -> None:
+        """Drop what is not written: the worker was given up, its claims are others' by now."""
+        self._waiting.clear()
+        self._held.clear()
+
+    async def flushed(self) -> None:
+        """Until everything that was put is written."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wait()
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            self._flushing = len(batch)
+            await self._write(batch)
+            self._flushing = 0
+            if not self.backlog:
+                self._empty.set()
+            self._worker.work_wake.set()
+
+    async def _wait(self) -> None:
+        if self._waiting:
+            return
+        try:
+            async with asyncio.timeout(_HELD_WAIT_S if self._held else None):
+                await self._wake.wait()
+        except TimeoutError:
+            self._waiting, self._held = self._held, []
+        self._wake.clear()
+
+    async def _write(self, batch: list[Outcome]) -> None:
+        try:
+            await while_away("completer", lambda: self._flush(batch))
+        except psycopg.Error as error:
+            await self._write_apart(batch, error)
+
+    async def _flush(self, batch: list[Outcome]) -> None:
+        async with self._worker.database.connection() as connection:
+            written = await work.complete(connection, batch)
+            left_out = [outcome for outcome in batch if outcome.id not in written]
+            held = await work.still_held(connection, left_out) if left_out else set[int]()
+        self._hints.send(EVENT)
+        for outcome in batch:
+            if outcome.id in written:
+                self._count(outcome)
+            elif outcome.id in held:
+                self._held.append(outcome)
+            else:
+                self._worker.counts.lost += 1
+                log.warning(
+                    "finished too late, dropped",
+                    extra={"component": "completer", "id": outcome.id, "term": outcome.term},
+                )
+
+    async def _write_apart(self, batch: list[Outcome], error: psycopg.Error) -> None:
+        """One outcome that the database refuses must not keep the others from being written."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._write(batch[:middle])
+            await self._write(batch[middle:])
+            return
+        log.error("outcome refused", extra={"component": "completer", "error": str(error)})
+        if batch[0].error is not None:
+            await self._write([replace(batch[0], error=None)])
+
+    def _count(self, outcome: Outcome) -> None:
+        counts = self._worker.counts
+        match outcome.category:
+            case EventCategory.OBJECT_SYNCED:
+                counts.synced += 1
+            case EventCategory.OBJECT_DELETED:
+                counts.deleted += 1
+            case EventCategory.OBJECT_FAILED:
+                counts.failed += 1
+            case _:
+                pass

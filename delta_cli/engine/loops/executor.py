@@ -1,0 +1,366 @@
+"""Runs `work()`: a pool of long-lived runners that take claims from a queue.
+
+A task and a timer per resource would cost more than most works; here a runner loops over claims,
+another is woken only when one is suspended, and one watcher looks after all deadlines.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import json
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from delta_cli.engine.backoff import RetryPolicy
+from delta_cli.engine.config import limit_or_none
+from delta_cli.engine.dsn import mask_secrets
+from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
+from delta_cli.engine.loops.base import Worker
+from delta_cli.engine.model import EventCategory, Resource
+from delta_cli.engine.states import (
+    Landing,
+    ResourceState,
+    landing_after_delete,
+    landing_after_failure,
+    landing_after_snooze,
+    landing_after_success,
+)
+from delta_cli.engine.store.work import Outcome
+
+log = logging.getLogger(__name__)
+
+#: Claims that one runner works before it lets the event loop breathe.
+_BREATH: Final = 64
+_WATCH_INTERVAL_S: Final = 0.05
+_MOST_MESSAGE: Final = 4096
+_MOST_TRACE: Final = 4096
+_SUCCESS: Final = landing_after_success()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What running a kind's works needs, looked up once."""
+
+    work: Callable[[Resource[Any]], Any]
+    decode: Callable[[str], Any]
+    timeout_s: float | None
+    is_async: bool
+    backoff: RetryPolicy
+
+
+@dataclass(slots=True, eq=False)
+class _Runner:
+    """One long-lived task. `deadline` is the event loop's time; None while it may run for ever."""
+
+    task: asyncio.Task[None] | None = None
+    claim: Resource[Any] | None = None
+    deadline: float | None = None
+    timed_out: bool = False
+    abandoned: bool = False
+    wake: asyncio.Future[None] | None = None
+
+
+class Executor:
+    """Works claims side by side, and reports each outcome to `finish`."""
+
+    def __init__(self, worker: Worker, *, finish: Callable[[Outcome], None]) -> None:
+        self._worker: Worker = worker
+        self._finish: Callable[[Outcome], None] = finish
+        self._kinds: dict[str, _Kind] = {kind: self._kind(kind) for kind in worker.controllers}
+        self._queue: deque[Resource[Any]] = deque()
+        self._runners: list[_Runner] = []
+        self._resting: list[_Runner] = []
+        self._spawning: bool = False
+        self._closing: bool = False
+        self._threads_stuck: int = 0
+        self._threads: ThreadPoolExecutor | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Claims that are queued or running, threads that overran their time among them."""
+        return self._worker.slots.in_use
+
+    @property
+    def stuck_threads(self) -> int:
+        """Plain works whose thread runs on although their time is over."""
+        return self._threads_stuck
+
+    def submit(self, claims: list[Resource[Any]]) -> None:
+        """Take claimed resources; their works start in turn."""
+        for claim in claims:
+            self._worker.slots.take(claim.kind, claim.namespace)
+        self._queue.extend(claims)
+        self._spawn_soon()
+
+    async def run(self) -> None:
+        """Watch the deadlines until cancelled; the runners live as long."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as self._group:
+            self._spawn_soon()
+            try:
+                while True:
+                    await asyncio.sleep(_WATCH_INTERVAL_S)
+                    self._interrupt_overdue(self._loop.time())
+            finally:
+                # Before the group cancels the runners: they must not take it for a deadline.
+                self._closing = True
+
+    def abandon(self) -> list[Resource[Any]]:
+        """Cancel what runs. Returns the claims that are not finished; they are no longer ours."""
+        unfinished = list(self._queue)
+        self._queue.clear()
+        for runner in self._runners:
+            if runner.claim is not None and runner.task is not None:
+                unfinished.append(runner.claim)
+                runner.abandoned = True
+                runner.task.cancel()
+        for claim in unfinished:
+            self._worker.slots.free(claim.kind, claim.namespace)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+        return unfinished
+
+    # Runners
+
+    def _spawn_soon(self) -> None:
+        # One callback at a time: it runs when the running runner is suspended or breathes, so works
+        # that never wait are all done by one runner.
+        if not self._spawning and self._queue and self._loop is not None:
+            self._spawning = True
+            self._loop.call_soon(self._spawn)
+
+    def _spawn(self) -> None:
+        self._spawning = False
+        if not self._queue or self._group is None or self._closing:
+            return
+        if self._resting:
+            wake = self._resting.pop().wake
+            if wake is not None and not wake.done():
+                wake.set_result(None)
+            return
+        runner = _Runner()
+        self._runners.append(runner)
+        runner.task = self._group.create_task(self._run(runner))
+
+    async def _run(self, runner: _Runner) -> None:
+        try:
+            while not runner.abandoned:
+                done = 0
+                while self._queue and not runner.abandoned:
+                    claim = self._queue.popleft()
+                    self._spawn_soon()
+                    await self._work(runner, claim)
+                    done += 1
+                    if done % _BREATH == 0:
+                        await asyncio.sleep(0)
+                if not runner.abandoned:
+                    runner.wake = asyncio.get_running_loop().create_future()
+                    self._resting.append(runner)
+                    await runner.wake
+        finally:
+            self._runners.remove(runner)
+            if runner in self._resting:
+                self._resting.remove(runner)
+
+    async def _work(self, runner: _Runner, claim: Resource[Any]) -> None:
+        kind = self._kinds[claim.kind]
+        started = time.perf_counter()
+        runner.claim = claim
+        runner.timed_out = False
+        if kind.timeout_s is not None:
+            runner.deadline = asyncio.get_running_loop().time() + kind.timeout_s
+        error: BaseException | None = None
+        thread: asyncio.Future[Any] | None = None
+        try:
+            claim.decode_with(kind.decode)
+            if kind.is_async:
+                await kind.work(claim)
+            else:
+                thread = self._start_thread(kind, claim)
+                result = await asyncio.shield(thread)
+                if inspect.isawaitable(result):
+                    await result
+        except GeneratorExit:
+            raise
+        except asyncio.CancelledError as cancelled:
+            if self._closing or runner.abandoned:
+                raise
+            # Our deadline, or else the work cancelled itself: a failure like any other.
+            error = cancelled
+        except BaseException as raised:
+            if isinstance(raised, KeyboardInterrupt):
+                raise
+            error = raised
+        finally:
+            runner.deadline = None
+            runner.claim = None
+        if runner.abandoned:
+            return  # given back already, its slot too
+        if runner.timed_out:
+            await self._let_interrupt_pass()
+            error = TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
+        if thread is not None and not thread.done():
+            self._keep_slot_until_done(thread, claim)
+        else:
+            self._free(claim)
+        duration_ms = (time.perf_counter() - started) * 1000
+        self._finish(self._outcome(kind, claim, error, duration_ms))
+
+    def _free(self, claim: Resource[Any]) -> None:
+        self._worker.slots.free(claim.kind, claim.namespace)
+        if not self._worker.work_wake.is_set():
+            self._worker.work_wake.set()
+
+    # Time limits
+
+    def _interrupt_overdue(self, now: float) -> None:
+        for runner in self._runners:
+            if runner.deadline is not None and now >= runner.deadline and runner.task is not None:
+                runner.timed_out = True
+                # A work that swallows its cancellation is asked again a second later.
+                runner.deadline = now + 1.0
+                runner.task.cancel()
+
+    async def _let_interrupt_pass(self) -> None:
+        """Absorb our cancellation, also one that arrives when the work has just ended by itself."""
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+
+    # Plain works, in threads
+
+    def _start_thread(self, kind: _Kind, claim: Resource[Any]) -> asyncio.Future[Any]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(
+                max_workers=max(1, self._worker.slots.capacity), thread_name_prefix="delta-work"
+            )
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads, context.run, kind.work, claim)
+
+    def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
+        self._threads_stuck += 1
+
+        def ended(future: asyncio.Future[Any]) -> None:
+            self._threads_stuck -= 1
+            self._free(claim)
+            if not future.cancelled():
+                future.exception()  # looked at, so that nothing warns of it
+
+        thread.add_done_callback(ended)
+
+    # Outcomes
+
+    def _outcome(
+        self, kind: _Kind, claim: Resource[Any], error: BaseException | None, duration_ms: float
+    ) -> Outcome:
+        if error is None:
+            return Outcome(
+                claim.id,
+                claim.term,
+                claim.generation,
+                _SUCCESS,
+                EventCategory.OBJECT_SYNCED,
+                duration_ms,
+            )
+        landing, category, kept = self._land(kind, claim, error)
+        return Outcome(claim.id, claim.term, claim.generation, landing, category, duration_ms, kept)
+
+    def _land(
+        self, kind: _Kind, claim: Resource[Any], error: BaseException
+    ) -> tuple[Landing, EventCategory | None, str | None]:
+        if isinstance(error, Snooze):
+            return landing_after_snooze(claim.attempt, error.delay), None, None
+        if isinstance(error, ResourceDelete):
+            return landing_after_delete(claim.attempt), EventCategory.OBJECT_DELETED, None
+        landing = landing_after_failure(
+            claim.attempt,
+            claim.max_attempts,
+            retry_in=_delay(kind.backoff, claim.attempt, error),
+            permanent=isinstance(error, Permanent),
+        )
+        self._worker.last_error = f"{claim.kind}/{claim.object_id}: {_message(error)}"
+        log.log(
+            logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
+            "work failed",
+            extra={
+                "component": "executor",
+                "kind": claim.kind,
+                "namespace": claim.namespace,
+                "object_id": claim.object_id,
+                "attempt": claim.attempt,
+                "state": landing.state.value,
+                "error": _message(error),
+            },
+        )
+        kept = _error_json(claim.attempt, error, self._worker.id)
+        return landing, EventCategory.OBJECT_FAILED, kept
+
+    def _kind(self, kind: str) -> _Kind:
+        controller = self._worker.controllers.controller(kind)
+        object_type = self._worker.controllers.object_type(kind)
+        timeout = limit_or_none(
+            object_type.settings.work_timeout, self._worker.config.resource_work_timeout
+        )
+        return _Kind(
+            work=controller.work,
+            decode=object_type.decode,
+            timeout_s=None if timeout is None else timeout.total_seconds(),
+            is_async=controller.is_async,
+            backoff=controller.backoff,
+        )
+
+
+def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelta:
+    """What the policy says; a policy that raises must not lose the outcome."""
+    try:
+        delay = backoff.delay(attempt, error)
+        if isinstance(delay, timedelta) and delay >= timedelta(0):
+            return delay
+        log.error("retry policy is wrong", extra={"delay": repr(delay)})
+    except Exception:
+        log.exception("retry policy raised")
+    return timedelta(minutes=1)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return _storable(text)[:_MOST_MESSAGE] or type(error).__name__
+
+
+def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
+    trace = "".join(traceback.format_exception(error))
+    return json.dumps(
+        {
+            "attempt": attempt,
+            "error": type(error).__qualname__,
+            "message": _message(error),
+            # The end of a traceback says what happened and where.
+            "trace": _storable(trace)[-_MOST_TRACE:],
+            "worker_id": worker_id,
+        }
+    )
+
+
+def _storable(text: str) -> str:
+    """Text that jsonb accepts and that holds no password."""
+    clean = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    return mask_secrets(clean)

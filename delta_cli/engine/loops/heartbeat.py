@@ -1,0 +1,54 @@
+"""Keeps the worker's row alive, reads fresh limits, and notices when the fleet has given it up."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from delta_cli.engine.database import while_away
+from delta_cli.engine.loops.base import Worker
+from delta_cli.engine.store import registry, workers
+from delta_cli.engine.store.workers import WorkerVitals
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Beats every `heartbeat_interval`. `on_lost` is awaited when the row says lost, or is gone."""
+
+    def __init__(self, worker: Worker, *, on_lost: Callable[[], Awaitable[None]]) -> None:
+        self._worker: Worker = worker
+        self._on_lost: Callable[[], Awaitable[None]] = on_lost
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        interval_s = self._worker.config.heartbeat_interval.total_seconds()
+        while True:
+            await asyncio.sleep(interval_s)
+            began = time.monotonic()
+            await while_away("heartbeat", self.beat)
+            if time.monotonic() - began > interval_s:
+                self._worker.reconnected = time.monotonic()
+
+    async def beat(self) -> None:
+        """One heartbeat."""
+        worker = self._worker
+        async with worker.database.connection() as connection:
+            state = await workers.heartbeat(connection, worker.id, self._vitals())
+            worker.slots.limit_namespaces(await registry.max_workers_by_namespace(connection))
+        if state in ("lost", None):
+            log.warning("declared lost", extra={"component": "heartbeat", "worker": worker.id})
+            await self._on_lost()
+
+    def _vitals(self) -> WorkerVitals:
+        worker = self._worker
+        return WorkerVitals(
+            draining=worker.draining,
+            in_flight=worker.slots.in_use,
+            synced=worker.counts.synced,
+            failed=worker.counts.failed,
+            deleted=worker.counts.deleted,
+            last_error=worker.last_error,
+            claim_age_s=None if worker.last_claim is None else time.monotonic() - worker.last_claim,
+            listener_lag_ms=worker.listener_lag_ms,
+        )

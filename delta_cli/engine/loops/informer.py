@@ -1,0 +1,202 @@
+"""Claims inform runs of this worker's kinds and streams what `inform()` reports into the database.
+
+Batches are committed as they come, so a listing that breaks off leaves what it had reported; only a
+run that ends well moves the watermark.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
+
+from delta_cli.engine.config import limit_or_none
+from delta_cli.engine.dsn import mask_secrets
+from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.hints import WORK, HintSender
+from delta_cli.engine.informing import Encoder, InformStream, objects_of
+from delta_cli.engine.database import while_away
+from delta_cli.engine.loops.base import Worker, wait_for_wake
+from delta_cli.engine.model import InformCounts, InformOutcome
+from delta_cli.engine.statements import run_steps
+from delta_cli.engine.store import runs
+from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
+from delta_cli.engine.store.runs import ClaimedRun
+
+log = logging.getLogger(__name__)
+
+#: Progress prolongs the lease; a run that shows none for this long is queued again.
+INFORM_LEASE: Final = timedelta(minutes=2)
+_PROGRESS_INTERVAL_S: Final = 1.0
+
+
+class Informer:
+    """Runs the informers of a worker, one run per kind at a time, kinds side by side."""
+
+    def __init__(self, worker: Worker, hints: HintSender) -> None:
+        self._worker: Worker = worker
+        self._hints: HintSender = hints
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Claim and run until cancelled; what is running then is left for another worker."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                run = await while_away("informer", self._claim)
+                if run is None:
+                    await wait_for_wake(self._worker.inform_wake, self._poll_s)
+                    continue
+                task = group.create_task(self._run_and_forget(run))
+                self._running[run.kind] = task
+
+    async def _claim(self) -> ClaimedRun | None:
+        worker = self._worker
+        kinds = [kind for kind in worker.kinds if kind not in self._running]
+        if not kinds or worker.draining:
+            return None
+        async with worker.database.connection() as connection:
+            return await runs.claim_run(connection, kinds, worker_id=worker.id, lease=INFORM_LEASE)
+
+    async def _run_and_forget(self, run: ClaimedRun) -> None:
+        try:
+            await InformRunner(self._worker, self._hints, run).run()
+        finally:
+            del self._running[run.kind]
+            self._worker.inform_wake.set()
+
+    @property
+    def _poll_s(self) -> float:
+        return self._worker.config.poll_interval.total_seconds()
+
+
+class InformRunner:
+    """One inform run from its claim to its end."""
+
+    def __init__(self, worker: Worker, hints: HintSender, run: ClaimedRun) -> None:
+        config = worker.config
+        settings = worker.controllers.object_type(run.kind).settings
+        self._worker: Worker = worker
+        self._hints: HintSender = hints
+        self._run: ClaimedRun = run
+        self._overlap: timedelta = settings.inform_overlap
+        self._timeout: timedelta | None = limit_or_none(
+            settings.inform_timeout, config.controller_inform_timeout
+        )
+        self._known_namespaces: frozenset[str] = frozenset()
+        self._progress_at: float = time.monotonic()
+        self.stream: InformStream = InformStream(
+            Encoder(config.max_object_bytes, config.max_attempts),
+            self._write,
+            on_refused=self._refused,
+            only_kind=run.kind,
+        )
+
+    async def run(self) -> InformCounts:
+        """List, store and end the run; never raises for what the informer does."""
+        try:
+            failure = await self._list()
+            counts = await self.stream.close()
+        except Exception as error:
+            failure, counts = error, self.stream.counts
+        await while_away("informer", lambda: self._end(failure))
+        self._log_end(failure, counts)
+        return counts
+
+    async def _list(self) -> Exception | None:
+        """Feed the stream. Returns what the informer raised."""
+        run = self._run
+        wait_s = None if self._timeout is None else self._timeout.total_seconds()
+        try:
+            async with asyncio.timeout(wait_s) as patience:
+                source = self._worker.controllers.controller(run.kind).inform(run.options)
+                async with aclosing(objects_of(source, in_thread=True)) as objects:
+                    taken = 0
+                    async for obj in objects:
+                        await self.stream.add(obj)
+                        taken += 1
+                        if run.options.limit is not None and taken >= run.options.limit:
+                            break
+                        self._be_patient(patience, wait_s)
+        except TimeoutError as error:
+            if patience.expired():
+                return TimeoutError(f"inform() reported nothing for {wait_s:g} s")
+            return error
+        except Exception as error:
+            return error
+        return None
+
+    def _be_patient(self, patience: asyncio.Timeout, wait_s: float | None) -> None:
+        """An object came: wait afresh for the next. Moving a timer costs, so not for each object."""
+        now = asyncio.get_running_loop().time()
+        expires = patience.when()
+        if wait_s is not None and expires is not None and expires - now < wait_s * 0.9:
+            patience.reschedule(now + wait_s)
+
+    async def _write(self, batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
+        policy = InformPolicy(
+            revive=False,
+            process_existing=self._run.options.process_existing,
+            look_first=look_first,
+            known_namespaces=self._known_namespaces,
+        )
+
+        async def store() -> list[InformOutcome]:
+            async with self._worker.database.connection() as connection:
+                outcomes = await run_steps(connection, inform_batch(batch, policy))
+                await self._show_progress()
+                return outcomes
+
+        outcomes = await while_away("informer", store)
+        self._known_namespaces |= {candidate.encoded.namespace for candidate in batch}
+        if any(outcome in ("created", "updated") for outcome in outcomes):
+            self._worker.work_wake.set()
+            self._hints.send(WORK, self._run.kind)
+        return outcomes
+
+    async def _show_progress(self) -> None:
+        if time.monotonic() - self._progress_at < _PROGRESS_INTERVAL_S:
+            return
+        self._progress_at = time.monotonic()
+        await self._record()
+
+    async def _record(self) -> None:
+        async with self._worker.database.connection() as connection:
+            await runs.record_progress(
+                connection,
+                self._run,
+                worker_id=self._worker.id,
+                lease=INFORM_LEASE,
+                counts=self.stream.counts,
+            )
+
+    async def _end(self, failure: Exception | None) -> None:
+        worker = self._worker
+        await self._record()
+        async with worker.database.connection() as connection:
+            if failure is None:
+                await runs.succeed(
+                    connection,
+                    self._run,
+                    worker_id=worker.id,
+                    newest=self.stream.newest,
+                    overlap=self._overlap,
+                )
+            else:
+                message = f"{type(failure).__name__}: {failure}".replace("\0", "\\0")
+                await runs.fail(
+                    connection, self._run, worker_id=worker.id, error=mask_secrets(message)[:4096]
+                )
+
+    def _refused(self, error: InvalidObject) -> None:
+        log.warning(
+            "object refused",
+            extra={"component": "informer", "kind": self._run.kind, "error": error.message},
+        )
+
+    def _log_end(self, failure: Exception | None, counts: InformCounts) -> None:
+        fields = {"component": "informer", "kind": self._run.kind, "run": self._run.id}
+        if failure is None:
+            log.info("inform run ended", extra=fields | {"seen": counts.seen})
+        else:
+            log.error("inform run failed", extra=fields | {"error": mask_secrets(repr(failure))})

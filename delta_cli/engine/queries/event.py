@@ -1,0 +1,52 @@
+"""The ordered log of events."""
+
+from typing import Final, LiteralString
+
+# One page beyond a cursor, in order.
+PAGE: Final[LiteralString] = """
+select
+    id, at, category::text, resource_id, namespace, kind, object_id, state::text, attempt,
+    max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
+from delta_event
+where id > %(after_id)s
+and (%(categories)s::text[] is null or category = any(%(categories)s::text[]::delta_event_category[]))
+and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
+and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
+order by id
+limit %(limit)s
+"""
+
+# The newest id, and the oldest that is still there (0: the log is empty).
+BOUNDS: Final[LiteralString] = """
+select
+    coalesce((select id from delta_event order by id desc limit 1), 0) as newest,
+    coalesce((select id from delta_event order by id limit 1), 0) as oldest
+"""
+
+# The last id before a time: from there, a reader misses nothing since.
+BEFORE: Final[LiteralString] = """
+select coalesce(
+    (select min(id) - 1 from delta_event where at >= %(at)s),
+    (select max(id) from delta_event),
+    0
+) as after_id
+"""
+
+# Events past their retention, a batch at a time, the oldest first.
+CLEAN: Final[LiteralString] = """
+with cleaned as (
+    delete from delta_event
+    where id = any(array(
+        select id
+        from (select id, at from delta_event order by id limit %(batch)s) as oldest
+        where at <= now() - %(retention)s::interval
+    ))
+    returning id
+)
+select count(*) from cleaned
+"""
+
+# Wake whoever listens. A hint only: whoever misses it finds the rows by polling.
+NOTIFY: Final[LiteralString] = """
+select pg_notify(current_schema() || '.' || %(channel)s, %(payload)s)
+"""

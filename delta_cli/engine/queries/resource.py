@@ -1,0 +1,311 @@
+"""Resources as clients see them: inform, read, page, and the repairs of operators."""
+
+from typing import Final, LiteralString
+
+# Make namespaces known, so that claims have their lanes.
+ENSURE_NAMESPACES: Final[LiteralString] = """
+insert into delta_namespace (name)
+select distinct given.name
+from unnest(%(namespaces)s::text[]) as given(name)
+where not exists (select from delta_namespace as known where known.name = given.name)
+on conflict (name) do nothing
+"""
+
+# What an inform of each key would do, without writing. `verdict` says new, write, unchanged or
+# skipped; the stored object comes along where `compare()` is to be asked.
+LOOK_UP: Final[LiteralString] = """
+select
+    (given.position - 1)::int as position,
+    case
+        when stored.id is null then 'new'
+        when stored.state = 'deleted' then case when %(revive)s then 'write' else 'skipped' end
+        when stored.hash <> given.hash then 'write'
+        when stored.state = 'degraded' then 'write'
+        when stored.state = 'synced' and %(process_existing)s then 'write'
+        else 'unchanged'
+    end as verdict,
+    coalesce(stored.generation, 0) as generation,
+    stored.hash,
+    case when %(with_objects)s then stored.object::text end as object
+from unnest(%(namespaces)b::text[], %(object_ids)b::text[], %(hashes)b::bytea[])
+    with ordinality as given(namespace, object_id, hash, position)
+left join lateral (
+    select id, state, hash, generation, object
+    from delta_resource
+    where kind = %(kind)s
+    and namespace = given.namespace
+    and object_id = given.object_id
+    limit 1
+) as stored on true
+"""
+
+# Upsert one batch of one kind, sorted by key and without repeats. The lateral filters unchanged
+# rows before the insert sees them: `on conflict ... where` alone would lock and log each of them.
+# Where the caller has compared objects (`guarded`), a row is written only if its generation is
+# still the one that was compared: the inserted generation is that one plus 1.
+UPSERT: Final[LiteralString] = """
+with given as materialized (
+    select given.*
+    from unnest(
+        %(namespaces)b::text[], %(object_ids)b::text[], %(objects)b::text[], %(hashes)b::bytea[],
+        %(created)b::timestamptz[], %(priorities)b::smallint[], %(max_attempts)b::int[],
+        %(tags)b::text[], %(metadata)b::text[], %(generations)b::int[]
+    ) as given(
+        namespace, object_id, object, hash, created_at, priority, max_attempts, tags, metadata,
+        generation
+    )
+    left join lateral (
+        select id, state, hash
+        from delta_resource
+        where kind = %(kind)s
+        and namespace = given.namespace
+        and object_id = given.object_id
+        limit 1
+    ) as stored on true
+    where stored.id is null
+    or case
+        when stored.state = 'deleted' then %(revive)s
+        else stored.hash <> given.hash
+            or stored.state = 'degraded'
+            or (stored.state = 'synced' and %(process_existing)s)
+    end
+), controlled as materialized (
+    select exists (select from delta_controller where kind = %(kind)s) as is_controlled
+)
+insert into delta_resource as stored (
+    namespace, kind, object_id, state, generation, max_attempts, priority, due_at,
+    external_created_at, object, hash, metadata, tags
+)
+select
+    given.namespace, %(kind)s, given.object_id,
+    case when is_controlled then 'scheduled'::delta_resource_state else 'unknown' end,
+    given.generation + 1, given.max_attempts, given.priority,
+    case when is_controlled then now() end,
+    given.created_at, given.object::jsonb, given.hash, given.metadata::jsonb,
+    coalesce(string_to_array(nullif(given.tags, ''), ','), '{}')
+from given
+cross join controlled
+on conflict (kind, namespace, object_id) do update
+set state = case when stored.state = 'pending' then stored.state else excluded.state end,
+    generation = stored.generation
+        + (stored.hash <> excluded.hash or stored.state = 'deleted')::int,
+    attempt = case when stored.state = 'pending' then stored.attempt else 0 end,
+    due_at = case when stored.state <> 'pending' then excluded.due_at end,
+    errors = case when stored.state = 'pending' then stored.errors else '[]' end,
+    claimed_object = case
+        when stored.state = 'pending' then coalesce(stored.claimed_object, stored.object)
+    end,
+    last_synced_object = nullif(
+        case
+            when stored.synced_at is not null and stored.last_synced_object is null
+                then stored.object
+            else stored.last_synced_object
+        end,
+        excluded.object
+    ),
+    object = excluded.object,
+    hash = excluded.hash,
+    external_created_at = excluded.external_created_at,
+    max_attempts = excluded.max_attempts,
+    priority = excluded.priority,
+    metadata = excluded.metadata,
+    tags = excluded.tags,
+    updated_at = now()
+where (not %(guarded)s or excluded.generation = stored.generation + 1)
+and case
+    when stored.state = 'deleted' then %(revive)s
+    else stored.hash <> excluded.hash
+        or stored.state = 'degraded'
+        or (stored.state = 'synced' and %(process_existing)s)
+end
+returning stored.namespace, stored.object_id, stored.xmax = 0 as is_new
+"""
+
+# One resource by its key.
+GET: Final[LiteralString] = """
+select
+    id, namespace, kind, object_id, state::text, generation, synced_generation, term, attempt,
+    max_attempts, sync_count, priority, due_at, lease_until, worker_id, created_at, updated_at,
+    attempted_at, synced_at, external_created_at, object, hash, last_synced_object, metadata, tags,
+    errors
+from delta_resource
+where kind = %(kind)s
+and namespace = %(namespace)s
+and object_id = %(object_id)s
+"""
+
+# One page of resources in the order of their ids, beyond `after_id`.
+PAGE: Final[LiteralString] = """
+select
+    id, namespace, kind, object_id, state::text, generation, synced_generation, term, attempt,
+    max_attempts, sync_count, priority, due_at, lease_until, worker_id, created_at, updated_at,
+    attempted_at, synced_at, external_created_at, object, hash, last_synced_object, metadata, tags,
+    errors
+from delta_resource
+where id > %(after_id)s
+and (%(kind)s::text is null or kind = %(kind)s)
+and (%(namespace)s::text is null or namespace = %(namespace)s)
+and (%(states)s::text[] is null or state = any(%(states)s::text[]::delta_resource_state[]))
+and (%(tags)s::text[] is null or tags @> %(tags)s)
+and (%(object_ids)s::text[] is null or object_id = any(%(object_ids)s))
+order by id
+limit %(limit)s
+"""
+
+# How many resources of each lane are in each state, and how long the oldest has been due.
+COUNTS: Final[LiteralString] = """
+select
+    kind, namespace, state, count(*) as resources,
+    count(*) filter (where due_at <= now()) as due,
+    min(due_at) filter (where due_at <= now()) as oldest_due_at
+from delta_resource
+group by kind, namespace, state
+order by kind, namespace, state
+"""
+
+# Whether anything of these lanes is due now or being worked or reported: what a drain waits for.
+UNFINISHED: Final[LiteralString] = """
+select
+    exists (
+        select from delta_resource
+        where due_at <= now()
+        and kind = any(%(kinds)s)
+        and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
+    ) or exists (
+        select from delta_resource
+        where lease_until is not null
+        and kind = any(%(kinds)s)
+        and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
+    ) or exists (
+        select from delta_inform
+        where state in ('queued', 'running')
+        and kind = any(%(kinds)s)
+    ) as unfinished
+"""
+
+# An operator's repair of one batch of rows. Rows in another state are left alone; each row that is
+# changed gets its event with the actor. Rows held by somebody are waited for, in the order of ids.
+REPAIR: Final[LiteralString] = """
+with picked as materialized (
+    select id
+    from delta_resource
+    where id = any(%(ids)s)
+    and state = any(%(from_states)s::text[]::delta_resource_state[])
+    order by id
+    for update
+), repaired as (
+    update delta_resource
+    set state = %(to_state)s::text::delta_resource_state,
+        due_at = case when %(due)s then now() end,
+        attempt = case when %(new_round)s then 0 else attempt end,
+        errors = case when %(new_round)s then '[]' else errors end,
+        updated_at = now()
+    where id = any(array(select id from picked))
+    returning *
+), locked as materialized (
+    select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
+    from (select count(*) from repaired) as finished
+), event as (
+    insert into delta_event (
+        category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
+        generation, sync_count, actor
+    )
+    select
+        %(category)s::text::delta_event_category, id, namespace, kind, object_id, state, attempt,
+        max_attempts, generation, sync_count, %(actor)s
+    from locked
+    cross join repaired
+)
+select id from repaired order by id
+"""
+
+# Resources of kinds that had no controller until now become due, a batch at a time.
+ADOPT: Final[LiteralString] = """
+with adopted as (
+    update delta_resource
+    set state = 'scheduled', due_at = now(), updated_at = now()
+    where id = any(array(
+        select id
+        from delta_resource
+        where state = 'unknown'
+        and kind = any(%(kinds)s)
+        limit %(batch)s
+        for update skip locked
+    ))
+    returning id
+)
+select count(*) from adopted
+"""
+
+# Synced longer ago than the TTL of its namespace, a batch at a time, the oldest first.
+EXPIRE: Final[LiteralString] = """
+with expired as (
+    update delta_resource
+    set state = 'expired', due_at = now(), updated_at = now()
+    where id = any(array(
+        select aged.id
+        from delta_namespace as namespace
+        cross join lateral (
+            select id
+            from delta_resource
+            where namespace = namespace.name
+            and state = 'synced'
+            and due_at is null
+            and lease_until is null
+            and updated_at <= now() - namespace.expiry_ttl
+            order by updated_at
+            limit %(batch)s
+            for update skip locked
+        ) as aged
+        where namespace.expiry_ttl > interval '0'
+        limit %(batch)s
+    ))
+    returning id
+)
+select count(*) from expired
+"""
+
+# Rows past the retention of their namespace, a batch at a time. A synced row of a namespace with a
+# TTL is never cleaned: it is to be worked again.
+CLEAN: Final[LiteralString] = """
+with cleaned as (
+    delete from delta_resource
+    where id = any(array(
+        select aged.id
+        from delta_namespace as namespace
+        cross join lateral (
+            values
+                (
+                    'synced'::delta_resource_state,
+                    case
+                        when coalesce(namespace.expiry_ttl, '0') <= interval '0'
+                            then coalesce(namespace.synced_retention, %(synced)s::interval)
+                    end
+                ),
+                ('degraded', coalesce(namespace.degraded_retention, %(degraded)s::interval)),
+                ('deleted', coalesce(namespace.deleted_retention, %(deleted)s::interval))
+        ) as rule(state, retention)
+        cross join lateral (
+            select id
+            from delta_resource
+            where namespace = namespace.name
+            and state = rule.state
+            and due_at is null
+            and lease_until is null
+            and updated_at <= now() - rule.retention
+            order by updated_at
+            limit %(batch)s
+            for update skip locked
+        ) as aged
+        where rule.retention >= interval '0'
+        limit %(batch)s
+    ))
+    returning id
+)
+select count(*) from cleaned
+"""
+
+# The database's clock, the only one that counts.
+NOW: Final[LiteralString] = """
+select now()
+"""

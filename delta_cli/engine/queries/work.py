@@ -1,0 +1,267 @@
+"""The hot path on `delta_resource`: find due lanes, claim, complete, release, rescue.
+
+A completion names the term of its claim. The term grows at every claim, rescue and release, so a
+worker that lost its claim changes nothing.
+"""
+
+from typing import Final, LiteralString
+
+# Which lanes have rows that are due, and when each lane's next row will be, in seconds from now.
+DUE_LANES: Final[LiteralString] = """
+select lane.kind, lane.namespace, extract(epoch from min(next.due_at) - now())::float8 as due_in
+from (
+    select kind.name as kind, namespace.name as namespace
+    from unnest(%(kinds)s::text[]) as kind(name)
+    cross join delta_namespace as namespace
+    where %(namespaces)s::text[] is null or namespace.name = any(%(namespaces)s::text[])
+) as lane
+cross join generate_series(1, 4) as level(priority)
+cross join lateral (
+    select due_at
+    from delta_resource
+    where kind = lane.kind
+    and namespace = lane.namespace
+    and priority = level.priority
+    and due_at is not null
+    order by due_at
+    limit 1
+) as next
+group by lane.kind, lane.namespace
+order by min(next.due_at)
+"""
+
+# Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
+# nest, so that no row is locked beyond a lane's slots; `any(array(...))` keeps the primary key,
+# where a join would be planned as a scan of the table. A lost claim is only claimed again, so the
+# commit need not wait for the disk.
+CLAIM: Final[LiteralString] = """
+with setting as materialized (
+    select set_config('synchronous_commit', 'off', true)
+), picked as materialized (
+    select chosen.id
+    from setting
+    cross join unnest(%(kinds)b::text[], %(namespaces)b::text[], %(slots)b::int[])
+        as lane(kind, namespace, slots)
+    cross join lateral (
+        select candidate.id
+        from generate_series(1, 4) as level(priority)
+        cross join lateral (
+            select id
+            from delta_resource
+            where kind = lane.kind
+            and namespace = lane.namespace
+            and priority = level.priority
+            and due_at <= now()
+            order by due_at
+            limit lane.slots
+            for update skip locked
+        ) as candidate
+        limit lane.slots
+    ) as chosen
+)
+update delta_resource
+set state = 'pending',
+    term = term + 1,
+    attempt = attempt + 1,
+    due_at = null,
+    lease_until = coalesce(
+        now() + (%(leases)b::jsonb ->> kind)::float8 * interval '1 second', 'infinity'
+    ),
+    worker_id = %(worker_id)s,
+    attempted_at = now(),
+    updated_at = now()
+where id = any(array(select id from picked))
+returning
+    id, namespace, kind, object_id, generation, synced_generation, term, attempt, max_attempts,
+    sync_count, priority, created_at, attempted_at, synced_at, external_created_at, metadata, tags,
+    errors, object::text, last_synced_object::text
+"""
+
+# Land finished works: states, errors and events of a whole batch. Rows are found through their key
+# only (a lateral with a limit cannot be turned round), and a row that somebody holds for the moment
+# is skipped rather than waited for: the caller tries it again. The advisory lock is taken when all
+# rows are updated and before the first event id is drawn, and held until the commit, so that ids
+# become visible in order.
+COMPLETE: Final[LiteralString] = """
+with outcome as materialized (
+    select
+        outcome.id, outcome.generation, outcome.state::delta_resource_state as state,
+        outcome.attempt, outcome.delay_s, outcome.category::delta_event_category as category,
+        outcome.duration_ms, outcome.error::jsonb as error, held.worker_id,
+        held.attempt as claimed_attempt,
+        held.generation <> outcome.generation and outcome.state <> 'deleted' as moved,
+        outcome.state = 'synced' as synced
+    from unnest(
+        %(ids)b::bigint[], %(terms)b::int[], %(generations)b::int[], %(states)b::text[],
+        %(attempts)b::int[], %(delays)b::float8[], %(categories)b::text[], %(durations)b::float8[],
+        %(errors)b::text[]
+    ) as outcome(
+        id, term, generation, state, attempt, delay_s, category, duration_ms, error
+    )
+    cross join lateral (
+        select worker_id, attempt, generation
+        from delta_resource
+        where id = outcome.id
+        and term = outcome.term
+        and lease_until is not null
+        limit 1
+        for update skip locked
+    ) as held
+), done as (
+    update delta_resource as resource
+    set state = case when outcome.moved then 'scheduled' else outcome.state end,
+        attempt = case when outcome.moved then 0 else outcome.attempt end,
+        due_at = case
+            when outcome.moved then now()
+            else now() + outcome.delay_s * interval '1 second'
+        end,
+        lease_until = null,
+        worker_id = null,
+        claimed_object = null,
+        updated_at = now(),
+        synced_at = case when outcome.synced then now() else resource.synced_at end,
+        synced_generation = case
+            when outcome.synced then outcome.generation
+            else resource.synced_generation
+        end,
+        sync_count = resource.sync_count + outcome.synced::int,
+        last_synced_object = case
+            when outcome.synced and outcome.moved
+                then nullif(resource.claimed_object, resource.object)
+            when outcome.synced then null
+            else resource.last_synced_object
+        end,
+        errors = case
+            when outcome.synced then '[]'
+            when outcome.error is null then resource.errors
+            when jsonb_array_length(resource.errors) < resource.max_attempts
+                then resource.errors || (outcome.error || jsonb_build_object('at', now()))
+            else (resource.errors - 0) || (outcome.error || jsonb_build_object('at', now()))
+        end
+    from outcome
+    where resource.id = outcome.id
+    returning
+        resource.id, resource.namespace, resource.kind, resource.object_id, resource.state,
+        resource.max_attempts, resource.sync_count, outcome.claimed_attempt, outcome.generation,
+        outcome.category, outcome.duration_ms, outcome.worker_id,
+        case when outcome.error is not null then outcome.error ->> 'message' end as message
+), locked as materialized (
+    select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
+    from (select count(*) from done) as finished
+), event as (
+    insert into delta_event (
+        category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
+        generation, sync_count, worker_id, duration_ms, error
+    )
+    select
+        category, id, namespace, kind, object_id, state, claimed_attempt, max_attempts,
+        generation, sync_count, worker_id, duration_ms, message
+    from locked
+    cross join done
+    where category is not null
+)
+select id from done
+"""
+
+# Of the rows that a completion left out: those that are still ours, held by somebody for the moment.
+STILL_HELD: Final[LiteralString] = """
+select claimed.id
+from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)
+cross join lateral (
+    select id
+    from delta_resource
+    where id = claimed.id
+    and term = claimed.term
+    and lease_until is not null
+    limit 1
+) as held
+"""
+
+# Give claims back unworked: a hard stop. The attempt does not count.
+RELEASE: Final[LiteralString] = """
+update delta_resource
+set state = 'scheduled',
+    term = term + 1,
+    attempt = case when claimed_object is null then attempt - 1 else 0 end,
+    due_at = now(),
+    lease_until = null,
+    worker_id = null,
+    claimed_object = null,
+    updated_at = now()
+where id = any(array(
+    select held.id
+    from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)
+    cross join lateral (
+        select id
+        from delta_resource
+        where id = claimed.id
+        and term = claimed.term
+        and lease_until is not null
+        limit 1
+        for update
+    ) as held
+))
+returning id
+"""
+
+# Return one batch of claims whose worker is lost or whose lease ran out. The attempt counts, so a
+# resource that kills its worker ends degraded; one with a newer object begins a new round.
+RESCUE: Final[LiteralString] = """
+with overdue as materialized (
+    select id, attempt, generation, worker_id
+    from delta_resource
+    where lease_until is not null
+    and (
+        lease_until <= now()
+        or not exists (
+            select from delta_worker as worker
+            where worker.id = delta_resource.worker_id
+            and worker.state in ('running', 'draining')
+        )
+    )
+    order by id
+    limit %(batch)s
+    for update skip locked
+), rescued as (
+    update delta_resource as resource
+    set state = case
+            when claimed_object is null and attempt >= max_attempts
+                then 'degraded'::delta_resource_state
+            else 'scheduled'
+        end,
+        due_at = case when claimed_object is null and attempt >= max_attempts then null else now() end,
+        attempt = case when claimed_object is null then attempt else 0 end,
+        term = term + 1,
+        lease_until = null,
+        worker_id = null,
+        claimed_object = null,
+        updated_at = now(),
+        errors = case
+            when jsonb_array_length(errors) < max_attempts then errors
+            else errors - 0
+        end || jsonb_build_object(
+            'attempt', attempt, 'at', now(), 'error', 'WorkerLost', 'message', 'worker lost',
+            'worker_id', worker_id
+        )
+    where id = any(array(select id from overdue))
+    returning *
+), locked as materialized (
+    select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
+    from (select count(*) from rescued) as finished
+), event as (
+    insert into delta_event (
+        category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
+        generation, sync_count, worker_id, error
+    )
+    select
+        case when rescued.state = 'degraded' then 'object_failed'::delta_event_category
+        else 'object_rescued' end,
+        rescued.id, rescued.namespace, rescued.kind, rescued.object_id, rescued.state,
+        overdue.attempt, rescued.max_attempts, rescued.generation, rescued.sync_count,
+        overdue.worker_id, 'worker lost'
+    from locked
+    cross join rescued
+    join overdue on overdue.id = rescued.id
+)
+select count(*) from rescued
+"""

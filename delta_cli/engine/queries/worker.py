@@ -1,0 +1,83 @@
+"""Workers: one row per process, kept alive by its heartbeat."""
+
+from typing import Final, LiteralString
+
+# A process begins to work.
+REGISTER: Final[LiteralString] = """
+insert into delta_worker (host, pid, version, kinds, namespaces, capacity)
+values (%(host)s, %(pid)s, %(version)s, %(kinds)s, %(namespaces)s, %(capacity)s)
+returning id
+"""
+
+# Still here. The state that comes back may say that the fleet has given us up.
+HEARTBEAT: Final[LiteralString] = """
+update delta_worker
+set heartbeat_at = now(),
+    state = case when state = 'running' and %(draining)s then 'draining' else state end,
+    in_flight = %(in_flight)s,
+    synced = %(synced)s,
+    failed = %(failed)s,
+    deleted = %(deleted)s,
+    last_error = %(last_error)s,
+    last_claim_at = case
+        when %(claim_age_s)s::float8 is null then last_claim_at
+        else now() - %(claim_age_s)s * interval '1 second'
+    end,
+    listener_lag_ms = %(listener_lag_ms)s
+where id = %(id)s
+returning state
+"""
+
+# A process has ended its work.
+STOP: Final[LiteralString] = """
+update delta_worker
+set state = 'stopped', stopped_at = now(), heartbeat_at = now(), in_flight = 0
+where id = %(id)s and state in ('running', 'draining')
+"""
+
+# Give up workers that have not been heard of. A restart of the server silences everybody, so the
+# silence counts from the restart at the earliest.
+MARK_LOST: Final[LiteralString] = """
+update delta_worker
+set state = 'lost', stopped_at = now()
+where id = any(array(
+    select id
+    from delta_worker
+    where state in ('running', 'draining')
+    and greatest(heartbeat_at, pg_postmaster_start_time()) <= now() - %(lost_after)s::interval
+    for update skip locked
+))
+returning id
+"""
+
+# Every worker that is there, and those that ended of late.
+LIST: Final[LiteralString] = """
+select
+    id, host, pid, version, state, kinds, namespaces, in_flight, capacity, started_at,
+    heartbeat_at, extract(epoch from now() - heartbeat_at)::float8 as heartbeat_age_s, synced,
+    failed, deleted, last_error
+from delta_worker
+where state in ('running', 'draining') or %(ended)s
+order by id
+"""
+
+# Workers that ended longer ago than the retention, a batch at a time.
+CLEAN: Final[LiteralString] = """
+with cleaned as (
+    delete from delta_worker
+    where id = any(array(
+        select id
+        from delta_worker
+        where state in ('stopped', 'lost')
+        and stopped_at <= now() - %(retention)s::interval
+        and not exists (
+            select from delta_resource
+            where lease_until is not null and worker_id = delta_worker.id
+        )
+        limit %(batch)s
+        for update skip locked
+    ))
+    returning id
+)
+select count(*) from cleaned
+"""

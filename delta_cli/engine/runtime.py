@@ -1,0 +1,299 @@
+"""One worker process: builds its loops, runs them in one task group, and stops them in order.
+
+Drain: stop claiming, let works end, write their outcomes. Hard stop: cancel works and give their
+claims back. Either way nothing of this worker is left pending.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from delta_cli.engine.config import Config
+from delta_cli.engine.controller import Controllers
+from delta_cli.engine.database import AWAY, Database, while_away
+from delta_cli.engine.hints import INFORM, WORK, HintSender
+from delta_cli.engine.listener import Listener
+from delta_cli.engine.loops.base import Worker, WorkerCounts
+from delta_cli.engine.loops.claimer import Claimer
+from delta_cli.engine.loops.completer import Completer
+from delta_cli.engine.loops.executor import Executor
+from delta_cli.engine.loops.heartbeat import Heartbeat
+from delta_cli.engine.loops.informer import INFORM_LEASE, Informer, InformRunner
+from delta_cli.engine.slots import Slots
+from delta_cli.engine.store import read, registry, runs, work, workers
+from delta_cli.engine.store.workers import WorkerIdentity
+from delta_cli.engine.ticks.base import PassLoop
+from delta_cli.engine.ticks.clean import clean
+from delta_cli.engine.ticks.expire import expire
+from delta_cli.engine.ticks.inform import inform
+from delta_cli.engine.ticks.rescue import rescue
+
+log = logging.getLogger(__name__)
+
+#: How long a hard stop may take to give claims back before it leaves them to the rescue.
+_RELEASE_TIMEOUT_S = 10.0
+#: How long the claim that is under way when a stop begins may take.
+_CLAIM_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """What a worker did. `drained`: everything that ran ended by itself; `returned`: given back."""
+
+    worker_id: int
+    counts: WorkerCounts
+    drained: bool
+    returned: int
+    stuck_threads: int
+
+
+class Runtime:
+    """The loops of one worker. `run()` ends after `drain()` or `stop_now()`."""
+
+    def __init__(
+        self,
+        database: Database,
+        config: Config,
+        controllers: Controllers,
+        *,
+        hints: HintSender,
+        listener: Listener | None,
+        namespaces: Sequence[str] | None = None,
+    ) -> None:
+        parallelism = {
+            kind: controllers.object_type(kind).settings.parallelism for kind in controllers
+        }
+        self.worker: Worker = Worker(
+            database=database,
+            config=config,
+            controllers=controllers,
+            namespaces=namespaces,
+            slots=Slots(parallelism),
+        )
+        self._hints: HintSender = hints
+        self._listener: Listener | None = listener
+        self._completer: Completer = Completer(self.worker, hints)
+        self._executor: Executor = Executor(self.worker, finish=self._completer.put)
+        self._claimer: Claimer = Claimer(
+            self.worker, submit=self._executor.submit, backlog=lambda: self._completer.backlog
+        )
+        self._informer: Informer = Informer(self.worker, hints)
+        self._heartbeat: Heartbeat = Heartbeat(self.worker, on_lost=self._begin_anew)
+        self._stop: asyncio.Event = asyncio.Event()
+        self._stop_now: asyncio.Event = asyncio.Event()
+        self.registered: asyncio.Event = asyncio.Event()
+
+    def drain(self) -> None:
+        """Stop claiming and end when what runs has ended, or `shutdown_timeout` has passed."""
+        self.worker.draining = True
+        self.worker.work_wake.set()
+        self.worker.inform_wake.set()
+        self._stop.set()
+
+    def stop_now(self) -> None:
+        """Cancel what runs, give it back, and end."""
+        self.drain()
+        self._stop_now.set()
+
+    async def run(self) -> WorkerSummary:
+        """Work until told to stop."""
+        await while_away("worker", self._register)
+        self.registered.set()
+        unhook = self._hook_up_listener()
+        summary: WorkerSummary | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                loops = [group.create_task(loop.run()) for loop in self._loops()]
+                claiming = group.create_task(self._claimer.run())
+                informing = group.create_task(self._informer.run())
+                await self._stop.wait()
+                await _cancel(informing)
+                await _let_end(claiming, _CLAIM_TIMEOUT_S)
+                drained = await self._let_works_end()
+                returned = await self._give_back() if not drained else 0
+                await self._write_outcomes()
+                summary = WorkerSummary(
+                    self.worker.id,
+                    self.worker.counts,
+                    drained,
+                    returned,
+                    self._executor.stuck_threads,
+                )
+                for loop in loops:
+                    loop.cancel()
+        finally:
+            unhook()
+            await self._sign_off()
+        assert summary is not None
+        return summary
+
+    async def nothing_left(self) -> bool:
+        """Whether nothing of this worker's kinds is due, being worked or being reported."""
+        worker = self.worker
+        if worker.slots.in_use or self._completer.backlog or not worker.idle.is_set():
+            return False
+        async with worker.database.connection() as connection:
+            return not await read.unfinished(connection, worker.kinds, worker.namespaces)
+
+    async def inform_now(self, kind: str, run_id: int) -> None:
+        """Run a queued inform run of this worker's kind here; if another has it, wait for its end."""
+        worker = self.worker
+        async with worker.database.connection() as connection:
+            run = await runs.claim_run(
+                connection, [kind], worker_id=worker.id, lease=INFORM_LEASE, run_id=run_id
+            )
+        if run is not None:
+            await InformRunner(worker, self._hints, run).run()
+            return
+        while not await self._inform_ended(run_id):
+            await asyncio.sleep(worker.config.poll_interval.total_seconds())
+
+    async def _inform_ended(self, run_id: int) -> bool:
+        async with self.worker.database.connection() as connection:
+            return (await runs.get_run(connection, run_id)).finished_at is not None
+
+    @property
+    def passes(self) -> list[PassLoop]:
+        """The maintenance that this worker takes part in."""
+        database, config = self.worker.database, self.worker.config
+        wake, wake_informer = self.worker.work_wake.set, self.worker.inform_wake.set
+        every = config.maintenance_interval
+        jittered = min(every, config.resource_inform_jitter or timedelta(seconds=1))
+        return [
+            PassLoop("rescue", config.rescue_interval, self._rescue, immediate=True, on_moved=wake),
+            PassLoop(
+                "inform",
+                min(jittered, timedelta(seconds=5)),
+                partial(inform, database, config),
+                immediate=True,
+                on_moved=wake_informer,
+            ),
+            PassLoop("expire", every, partial(expire, database, config), on_moved=wake),
+            PassLoop("clean", config.cleaner_interval, partial(clean, database, config)),
+        ]
+
+    async def _rescue(self) -> int:
+        if self.worker.just_reconnected:
+            return 0
+        return await rescue(self.worker.database, self.worker.config)
+
+    def _loops(self) -> list[Completer | Executor | Heartbeat | PassLoop]:
+        return [self._completer, self._executor, self._heartbeat, *self.passes]
+
+    # Beginning
+
+    async def _register(self) -> None:
+        worker = self.worker
+        identity = WorkerIdentity(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=package_version(),
+            kinds=worker.kinds,
+            namespaces=worker.namespaces,
+            capacity=worker.slots.capacity,
+        )
+        async with worker.database.connection() as connection:
+            worker.id = await workers.register(connection, identity)
+            worker.slots.limit_namespaces(await registry.max_workers_by_namespace(connection))
+        log.info("worker started", extra={"component": "worker", "worker": worker.id})
+
+    async def _begin_anew(self) -> None:
+        """The fleet gave this worker up: its claims are others' now. Go on under a new identity."""
+        self._executor.abandon()
+        self._completer.forget()
+        await self._register()
+        self.worker.work_wake.set()
+
+    def _hook_up_listener(self) -> Callable[[], None]:
+        hooks = contextlib.ExitStack()
+        if self._listener is not None:
+            kinds = frozenset(self.worker.kinds)
+
+            def wake(event: asyncio.Event, kind: str | None) -> None:
+                if self._listener is not None:
+                    self.worker.listener_lag_ms = self._listener.lag_ms
+                if kind is None or kind in kinds:
+                    event.set()
+
+            hooks.callback(self._listener.on(WORK, partial(wake, self.worker.work_wake)))
+            hooks.callback(self._listener.on(INFORM, partial(wake, self.worker.inform_wake)))
+        return hooks.close
+
+    # Ending
+
+    async def _let_works_end(self) -> bool:
+        """Until nothing runs; False when the time is over or a hard stop is asked for."""
+        timeout_s = self.worker.config.shutdown_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._executor.in_flight and not self._stop_now.is_set():
+                    await _first_of(self._stop_now.wait(), self.worker.work_wake.wait())
+                    self.worker.work_wake.clear()
+        except TimeoutError:
+            return False
+        return self._executor.in_flight == 0
+
+    async def _give_back(self) -> int:
+        claims = self._executor.abandon()
+
+        async def release() -> int:
+            async with self.worker.database.connection() as connection:
+                return await work.release(connection, claims)
+
+        try:
+            async with asyncio.timeout(_RELEASE_TIMEOUT_S):
+                return await while_away("worker", release)
+        except TimeoutError:
+            log.warning("claims left to the rescue", extra={"component": "worker"})
+            return 0
+
+    async def _write_outcomes(self) -> None:
+        try:
+            async with asyncio.timeout(_RELEASE_TIMEOUT_S):
+                await self._completer.flushed()
+        except TimeoutError:
+            log.warning(
+                "outcomes left to the rescue",
+                extra={"component": "worker", "count": self._completer.backlog},
+            )
+
+    async def _sign_off(self) -> None:
+        with contextlib.suppress(*AWAY):
+            async with self.worker.database.connection() as connection:
+                await workers.stop(connection, self.worker.id)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _let_end(task: asyncio.Task[None], timeout_s: float) -> None:
+    await asyncio.wait([task], timeout=timeout_s)
+    if not task.done():
+        await _cancel(task)
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def package_version() -> str:
+    """The installed version of Delta."""
+    try:
+        return version("deltaloop")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,50 @@
+"""Database work written once as steps, and run over an async or a sync connection alike.
+
+A step yields a `Statement` and is sent its rows. This is how an inform joins the transaction of a
+caller's own connection, of either sort, without a second copy of its logic.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, LiteralString, TypeAlias, TypeVar
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import tuple_row
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One query constant and its named parameters."""
+
+    query: LiteralString
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Rows: TypeAlias = Sequence[tuple[Any, ...]]
+Steps: TypeAlias = Generator[Statement, Rows, R]
+
+
+async def run_steps(connection: AsyncConnection[Any], steps: Steps[R]) -> R:
+    """Run steps over an async connection."""
+    async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        try:
+            statement = next(steps)
+            while True:
+                await cursor.execute(statement.query, statement.parameters)
+                statement = steps.send(await cursor.fetchall() if cursor.description else ())
+        except StopIteration as stop:
+            return stop.value
+
+
+def run_steps_sync(connection: Connection[Any], steps: Steps[R]) -> R:
+    """Run steps over a sync connection."""
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        try:
+            statement = next(steps)
+            while True:
+                cursor.execute(statement.query, statement.parameters)
+                statement = steps.send(cursor.fetchall() if cursor.description else ())
+        except StopIteration as stop:
+            return stop.value

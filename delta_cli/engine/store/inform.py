@@ -1,0 +1,233 @@
+"""Inform: store what is desired, one batch of one kind at a time.
+
+Written as steps, so that it joins a caller's own transaction on an async or a sync connection.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from delta_cli.engine.errors import StateConflict
+from delta_cli.engine.model import InformCounts, InformOutcome, ResourceRow
+from delta_cli.engine.objects import EncodedObject
+from delta_cli.engine.queries import resource as queries
+from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS
+from delta_cli.engine.statements import Statement, Steps
+from delta_cli.engine.store.rows import resource_row
+
+#: Rounds that a guarded batch may take when others inform the same objects at the same time.
+_GUARDED_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One object to inform. `compare` is given the stored JSON: newer > 0, equal 0, older < 0."""
+
+    encoded: EncodedObject
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    compare: Callable[[str], int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InformPolicy:
+    """How a batch is stored.
+
+    `revive`: an inform of a deleted resource brings it back (a client's does, an informer's not).
+    `look_first`: send keys and hashes first and objects only where needed; pays when most are
+    unchanged. `known_namespaces` are those that need no insert.
+    """
+
+    revive: bool = True
+    process_existing: bool = False
+    look_first: bool = False
+    known_namespaces: frozenset[str] = field(default_factory=frozenset)
+
+
+def inform_one(
+    candidate: Candidate, policy: InformPolicy
+) -> Steps[tuple[InformOutcome, ResourceRow]]:
+    """Inform one object and read its row."""
+    outcomes = yield from inform_batch([candidate], policy)
+    rows = yield get_statement(
+        candidate.encoded.kind, candidate.encoded.namespace, candidate.encoded.object_id
+    )
+    return outcomes[0], resource_row(rows[0])
+
+
+def get_statement(kind: str, namespace: str, object_id: str) -> Statement:
+    """Read one resource by its key."""
+    return Statement(queries.GET, {"kind": kind, "namespace": namespace, "object_id": object_id})
+
+
+def inform_batch(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[list[InformOutcome]]:
+    """Inform objects of one kind. Returns what became of each.
+
+    Of objects with the same key the last wins; those before it count as unchanged.
+    """
+    newest = {_key(candidate): position for position, candidate in enumerate(batch)}
+    # Sorted by key, so that two batches of the same objects cannot dead-lock.
+    chosen = [batch[newest[key]] for key in sorted(newest)]
+    yield from _ensure_namespaces(chosen, policy)
+    guarded = batch[0].compare is not None
+    store = _inform_guarded if guarded else _inform_by_hash
+    by_key = yield from store(chosen, policy)
+    return [
+        by_key[_key(candidate)] if newest[_key(candidate)] == position else "unchanged"
+        for position, candidate in enumerate(batch)
+    ]
+
+
+def count_outcomes(outcomes: Sequence[InformOutcome]) -> InformCounts:
+    """The outcomes of a batch, counted."""
+    return InformCounts(seen=len(outcomes), **Counter(outcomes))
+
+
+_Key = tuple[str, str]
+_Outcomes = dict[_Key, InformOutcome]
+
+
+def _key(candidate: Candidate) -> _Key:
+    return candidate.encoded.namespace, candidate.encoded.object_id
+
+
+def _ensure_namespaces(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[None]:
+    missing = {candidate.encoded.namespace for candidate in batch} - policy.known_namespaces
+    if missing:
+        yield Statement(queries.ENSURE_NAMESPACES, {"namespaces": sorted(missing)})
+
+
+def _inform_by_hash(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_Outcomes]:
+    outcomes: _Outcomes = {}
+    to_write = batch
+    if policy.look_first:
+        to_write = yield from _needing_write(batch, policy, outcomes)
+    written = yield from _upsert(to_write, policy)
+    outcomes |= written
+    left_out = [candidate for candidate in to_write if _key(candidate) not in written]
+    if left_out and not policy.look_first and not policy.revive:
+        # Only a look tells the deleted ones from the unchanged.
+        yield from _needing_write(left_out, policy, outcomes)
+    for candidate in left_out:
+        outcomes.setdefault(_key(candidate), "unchanged")
+    return outcomes
+
+
+def _needing_write(
+    batch: Sequence[Candidate], policy: InformPolicy, outcomes: _Outcomes
+) -> Steps[list[Candidate]]:
+    rows = yield _look_up(batch, policy, with_objects=False)
+    to_write: list[Candidate] = []
+    for position, verdict, *_ in rows:
+        candidate = batch[position]
+        if verdict in ("new", "write"):
+            to_write.append(candidate)
+        else:
+            outcomes[_key(candidate)] = verdict
+    return to_write
+
+
+def _inform_guarded(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_Outcomes]:
+    outcomes: _Outcomes = {}
+    waiting = list(batch)
+    for _ in range(_GUARDED_ROUNDS):
+        rows = yield _look_up(waiting, policy, with_objects=True)
+        looked_up = {row[0]: row for row in rows}
+        to_write: list[Candidate] = []
+        generations: list[int] = []
+        retry: list[Candidate] = []
+        for position, candidate in enumerate(waiting):
+            _, verdict, generation, stored_hash, stored_json = looked_up[position]
+            outcome, revised = _judge(candidate, verdict, stored_hash, stored_json)
+            if outcome is not None:
+                outcomes[_key(candidate)] = outcome
+                continue
+            to_write.append(revised)
+            generations.append(generation)
+            if revised is candidate:
+                retry.append(candidate)
+            else:
+                outcomes[_key(candidate)] = "unchanged"
+        written = yield from _upsert(to_write, policy, generations)
+        outcomes |= written
+        waiting = [candidate for candidate in retry if _key(candidate) not in written]
+        if not waiting:
+            return outcomes
+    raise StateConflict(
+        f"{waiting[0].encoded.kind}/{waiting[0].encoded.object_id} kept changing while it was "
+        f"compared, {_GUARDED_ROUNDS} times in a row",
+        hint="inform it again; does something inform it in a tight loop?",
+    )
+
+
+def _judge(
+    candidate: Candidate, verdict: str, stored_hash: bytes | None, stored_json: str | None
+) -> tuple[InformOutcome | None, Candidate]:
+    """What `compare()` makes of a look-up: an outcome at once, or the candidate to write."""
+    if verdict == "new":
+        return None, candidate
+    if verdict == "skipped":
+        return "skipped", candidate
+    assert candidate.compare is not None and stored_json is not None and stored_hash is not None
+    order = candidate.compare(stored_json)
+    if order < 0:
+        return "stale", candidate
+    if order == 0 and stored_hash != candidate.encoded.hash:
+        # Equal by its own rule: the stored object stays, its state may still call for work.
+        same = replace(candidate.encoded, json=stored_json, hash=stored_hash)
+        return None, replace(candidate, encoded=same)
+    return ("unchanged" if verdict == "unchanged" else None), candidate
+
+
+def _look_up(batch: Sequence[Candidate], policy: InformPolicy, *, with_objects: bool) -> Statement:
+    return Statement(
+        queries.LOOK_UP,
+        {
+            "kind": batch[0].encoded.kind,
+            "namespaces": [candidate.encoded.namespace for candidate in batch],
+            "object_ids": [candidate.encoded.object_id for candidate in batch],
+            "hashes": [candidate.encoded.hash for candidate in batch],
+            "with_objects": with_objects,
+            "revive": policy.revive,
+            "process_existing": policy.process_existing,
+        },
+    )
+
+
+def _upsert(
+    batch: Sequence[Candidate], policy: InformPolicy, generations: Sequence[int] | None = None
+) -> Steps[_Outcomes]:
+    """Write what needs it. `generations`: those that `compare()` saw, 0 for none."""
+    if not batch:
+        return {}
+    encoded = [candidate.encoded for candidate in batch]
+    rows = yield Statement(
+        queries.UPSERT,
+        {
+            "kind": encoded[0].kind,
+            "namespaces": [one.namespace for one in encoded],
+            "object_ids": [one.object_id for one in encoded],
+            "objects": [one.json for one in encoded],
+            "hashes": [one.hash for one in encoded],
+            "created": [one.created_at for one in encoded],
+            "priorities": [one.priority for one in encoded],
+            "max_attempts": [candidate.max_attempts for candidate in batch],
+            "tags": [",".join(one.tags) for one in encoded],
+            "metadata": [one.metadata for one in encoded],
+            "generations": list(generations) if generations is not None else [0] * len(batch),
+            "guarded": generations is not None,
+            "revive": policy.revive,
+            "process_existing": policy.process_existing,
+        },
+    )
+    return {
+        (namespace, object_id): "created" if is_new else "updated"
+        for namespace, object_id, is_new in rows
+    }
+
+
+def batches_of_one_kind(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Split a mixed batch by kind."""
+    by_kind: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_kind.setdefault(candidate.encoded.kind, []).append(candidate)
+    yield from by_kind.values()

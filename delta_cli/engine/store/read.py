@@ -1,0 +1,109 @@
+"""Read resources, counts and workers, for clients and operators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from delta_cli.engine.database import Connection
+from delta_cli.engine.model import KindStatus, ResourceRow, WorkerRow
+from delta_cli.engine.queries import controller as controller_queries
+from delta_cli.engine.queries import resource as queries
+from delta_cli.engine.queries import worker as worker_queries
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store.rows import resource_row
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFilter:
+    """Which resources; None means any. `tags`: those that carry all of them."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    states: Sequence[ResourceState] | None = None
+    tags: Sequence[str] | None = None
+    object_ids: Sequence[str] | None = None
+
+
+async def page(
+    connection: Connection, chosen: ResourceFilter, *, after_id: int, limit: int
+) -> list[ResourceRow]:
+    """The next resources in the order of their ids."""
+    cursor = await connection.execute(
+        queries.PAGE,
+        {
+            "after_id": after_id,
+            "kind": chosen.kind,
+            "namespace": chosen.namespace,
+            "states": None if chosen.states is None else [state.value for state in chosen.states],
+            "tags": None if chosen.tags is None else list(chosen.tags),
+            "object_ids": None if chosen.object_ids is None else list(chosen.object_ids),
+            "limit": limit,
+        },
+        binary=True,
+    )
+    return [resource_row(row) for row in await cursor.fetchall()]
+
+
+async def get(
+    connection: Connection, kind: str, namespace: str, object_id: str
+) -> ResourceRow | None:
+    """One resource by its key; None when there is none."""
+    cursor = await connection.execute(
+        queries.GET,
+        {"kind": kind, "namespace": namespace, "object_id": object_id},
+        binary=True,
+    )
+    row = await cursor.fetchone()
+    return None if row is None else resource_row(row)
+
+
+async def counts(connection: Connection) -> list[KindStatus]:
+    """Resources by kind, namespace and state."""
+    cursor = await connection.execute(queries.COUNTS)
+    states: dict[tuple[str, str], dict[ResourceState, int]] = {}
+    due: dict[tuple[str, str], int] = {}
+    oldest: dict[tuple[str, str], datetime | None] = {}
+    for kind, namespace, state, count, due_count, oldest_due_at in await cursor.fetchall():
+        lane = (kind, namespace)
+        states.setdefault(lane, {})[ResourceState(state)] = count
+        due[lane] = due.get(lane, 0) + due_count
+        times = [at for at in (oldest.get(lane), oldest_due_at) if at is not None]
+        oldest[lane] = min(times, default=None)
+    return [
+        KindStatus(kind, namespace, lane_states, due[kind, namespace], oldest[kind, namespace])
+        for (kind, namespace), lane_states in states.items()
+    ]
+
+
+async def unfinished(
+    connection: Connection, kinds: Sequence[str], namespaces: Sequence[str] | None
+) -> bool:
+    """Whether anything of these kinds is due now or being worked."""
+    cursor = await connection.execute(
+        queries.UNFINISHED,
+        {"kinds": list(kinds), "namespaces": list(namespaces) if namespaces else None},
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def workers(connection: Connection, *, ended: bool = False) -> list[WorkerRow]:
+    """The workers that are there; with `ended`, also those that stopped or were lost."""
+    async with connection.cursor(row_factory=class_row(WorkerRow)) as cursor:
+        await cursor.execute(worker_queries.LIST, {"ended": ended})
+        return await cursor.fetchall()
+
+
+async def known_kinds(connection: Connection) -> list[str]:
+    """Every kind that has ever had a controller."""
+    cursor = await connection.execute(controller_queries.KINDS)
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def now(connection: Connection) -> datetime:
+    """The database's clock."""
+    row = await (await connection.execute(queries.NOW)).fetchone()
+    assert row is not None
+    return row[0]

@@ -1,0 +1,93 @@
+"""Tuples of the database become the values of `model`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from delta_cli.engine.model import (
+    AttemptError,
+    Event,
+    EventCategory,
+    InformCounts,
+    InformRun,
+    InformRunState,
+    ResourceRow,
+)
+from delta_cli.engine.settings import InformOptions
+from delta_cli.engine.states import ResourceState
+
+
+def resource_row(row: Sequence[Any]) -> ResourceRow:
+    """A row of `queries.resource.GET` or `PAGE`."""
+    *head, errors = row
+    values = ResourceRow(*head, errors=[AttemptError.from_json(error) for error in errors])
+    object.__setattr__(values, "state", ResourceState(values.state))
+    return values
+
+
+def event(row: Sequence[Any]) -> Event:
+    """A row of `queries.event.PAGE`."""
+    (event_id, at, category, resource_id, namespace, kind, object_id, state, *rest) = row
+    return Event(
+        event_id,
+        at,
+        EventCategory(category),
+        resource_id,
+        namespace,
+        kind,
+        object_id,
+        ResourceState(state),
+        *rest,
+    )
+
+
+def inform_run(row: Sequence[Any]) -> InformRun:
+    """A row of `queries.inform_run.GET`."""
+    run_id, kind, state, options, requested_by, worker_id, *rest = row
+    counts, (error, created_at, started_at, finished_at) = rest[:7], rest[7:]
+    asked = options_from_json(options, watermark=None)
+    return InformRun(
+        id=run_id,
+        kind=kind,
+        state=InformRunState(state),
+        after=asked.after,
+        limit=asked.limit,
+        labels=asked.labels,
+        order_by=asked.order_by,
+        process_existing=asked.process_existing,
+        requested_by=requested_by,
+        worker_id=worker_id,
+        counts=InformCounts(*counts),
+        error=error,
+        created_at=created_at,
+        started_at=started_at,
+        finished_at=finished_at,
+    )
+
+
+#: In `options.after`: from where the last successful run ended, known when the run starts.
+AFTER_WATERMARK = "watermark"
+
+
+def options_to_json(options: InformOptions, *, from_watermark: bool) -> dict[str, Any]:
+    """Options as `delta_inform.options` keeps them."""
+    after = options.after.isoformat() if options.after is not None else None
+    return {
+        "after": AFTER_WATERMARK if from_watermark and after is None else after,
+        "limit": options.limit,
+        "labels": dict(options.labels),
+        "order_by": options.order_by,
+        "process_existing": options.process_existing,
+    }
+
+
+def options_from_json(value: Mapping[str, Any], watermark: datetime | None) -> InformOptions:
+    """Options as a run gets them, its watermark filled in."""
+    after = value.get("after")
+    return InformOptions(
+        after=watermark if after == AFTER_WATERMARK else after and datetime.fromisoformat(after),
+        limit=value.get("limit"),
+        labels=value.get("labels") or {},
+        order_by=value.get("order_by"),
+        process_existing=bool(value.get("process_existing")),
+    )

@@ -1,0 +1,110 @@
+"""Inform runs: queue, claim, progress and end."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from delta_cli.engine.database import Connection
+from delta_cli.engine.errors import NotFound
+from delta_cli.engine.model import InformCounts, InformRun
+from delta_cli.engine.queries import inform_run as queries
+from delta_cli.engine.settings import InformOptions
+from delta_cli.engine.statements import Statement, Steps
+from delta_cli.engine.store.rows import inform_run, options_from_json, options_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """An inform run that this worker has started."""
+
+    id: int
+    kind: str
+    options: InformOptions
+    requested_by: str
+
+
+def queue_run(
+    kind: str, options: InformOptions, *, requested_by: str, from_watermark: bool
+) -> Steps[InformRun]:
+    """Queue a run by hand."""
+    rows = yield Statement(
+        queries.QUEUE,
+        {
+            "kind": kind,
+            "options": Jsonb(options_to_json(options, from_watermark=from_watermark)),
+            "requested_by": requested_by,
+        },
+    )
+    return inform_run(rows[0])
+
+
+async def claim_run(
+    connection: Connection,
+    kinds: Sequence[str],
+    *,
+    worker_id: int,
+    lease: timedelta,
+    run_id: int | None = None,
+) -> ClaimedRun | None:
+    """Start the oldest queued run of these kinds, or the named one; None when there is none."""
+    cursor = await connection.execute(
+        queries.CLAIM,
+        {
+            "kinds": list(kinds),
+            "worker_id": worker_id,
+            "lease_s": lease.total_seconds(),
+            "id": run_id,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    claimed_id, kind, options, requested_by, watermark = row
+    return ClaimedRun(claimed_id, kind, options_from_json(options, watermark), requested_by)
+
+
+async def record_progress(
+    connection: Connection,
+    run: ClaimedRun,
+    *,
+    worker_id: int,
+    lease: timedelta,
+    counts: InformCounts,
+) -> bool:
+    """Prolong a run and show its counts; False when it is ours no longer."""
+    parameters: dict[str, Any] = asdict(counts)
+    parameters |= {"id": run.id, "worker_id": worker_id, "lease_s": lease.total_seconds()}
+    cursor = await connection.execute(queries.PROGRESS, parameters)
+    return await cursor.fetchone() is not None
+
+
+async def succeed(
+    connection: Connection,
+    run: ClaimedRun,
+    *,
+    worker_id: int,
+    newest: datetime | None,
+    overlap: timedelta,
+) -> None:
+    """End a run well, and move the watermark to the newest object seen, less the overlap."""
+    await connection.execute(
+        queries.SUCCEED,
+        {"id": run.id, "worker_id": worker_id, "newest": newest, "overlap": overlap},
+    )
+
+
+async def fail(connection: Connection, run: ClaimedRun, *, worker_id: int, error: str) -> None:
+    """End a run badly; the watermark stays."""
+    await connection.execute(queries.FAIL, {"id": run.id, "worker_id": worker_id, "error": error})
+
+
+async def get_run(connection: Connection, run_id: int) -> InformRun:
+    """One run. Raises NotFound."""
+    cursor = await connection.execute(queries.GET, {"id": run_id})
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound(f"there is no inform run {run_id}")
+    return inform_run(row)

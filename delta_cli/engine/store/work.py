@@ -1,0 +1,134 @@
+"""Claim, complete, release: what workers do to resources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from delta_cli.engine.database import Connection
+from delta_cli.engine.model import EventCategory, Resource
+from delta_cli.engine.queries import work
+from delta_cli.engine.states import Landing
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One (kind, namespace) pair with rows that are due in `due_in` seconds (now: zero or less)."""
+
+    kind: str
+    namespace: str
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSlots:
+    """How many rows a claim may take from one lane."""
+
+    kind: str
+    namespace: str
+    slots: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How the work of one claim ended, to be written by the completer.
+
+    `error` is a JSON element of the column `errors`, without its time.
+    """
+
+    id: int
+    term: int
+    generation: int
+    landing: Landing
+    category: EventCategory | None
+    duration_ms: float
+    error: str | None = None
+
+
+async def due_lanes(
+    connection: Connection, kinds: Sequence[str], namespaces: Sequence[str] | None
+) -> list[Lane]:
+    """The lanes that have rows with a due time, the most overdue first."""
+    cursor = await connection.execute(
+        work.DUE_LANES,
+        {"kinds": list(kinds), "namespaces": list(namespaces) if namespaces else None},
+        prepare=True,
+        binary=True,
+    )
+    return [Lane(*row) for row in await cursor.fetchall()]
+
+
+async def claim(
+    connection: Connection,
+    lanes: Sequence[LaneSlots],
+    *,
+    worker_id: int,
+    leases_s: Mapping[str, float | None],
+) -> list[Resource[Any]]:
+    """Claim due rows of these lanes. `leases_s`: seconds of lease per kind, None for no end."""
+    cursor = await connection.execute(
+        work.CLAIM,
+        {
+            "kinds": [lane.kind for lane in lanes],
+            "namespaces": [lane.namespace for lane in lanes],
+            "slots": [lane.slots for lane in lanes],
+            "leases": Jsonb(dict(leases_s)),
+            "worker_id": worker_id,
+        },
+        prepare=True,
+        binary=True,
+    )
+    return [Resource.from_claim(row) for row in await cursor.fetchall()]
+
+
+async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
+    """Write finished works, with their events. Returns the ids that were written."""
+    landings = [outcome.landing for outcome in outcomes]
+    cursor = await connection.execute(
+        work.COMPLETE,
+        {
+            "ids": [outcome.id for outcome in outcomes],
+            "terms": [outcome.term for outcome in outcomes],
+            "generations": [outcome.generation for outcome in outcomes],
+            "states": [landing.state.value for landing in landings],
+            "attempts": [landing.attempt for landing in landings],
+            "delays": [_seconds(landing.due_in) for landing in landings],
+            "categories": [
+                None if outcome.category is None else outcome.category.value for outcome in outcomes
+            ],
+            "durations": [outcome.duration_ms for outcome in outcomes],
+            "errors": [outcome.error for outcome in outcomes],
+        },
+        prepare=True,
+        binary=True,
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def still_held(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
+    """Of outcomes that were not written: those whose claim still stands."""
+    cursor = await connection.execute(
+        work.STILL_HELD,
+        {
+            "ids": [outcome.id for outcome in outcomes],
+            "terms": [outcome.term for outcome in outcomes],
+        },
+        binary=True,
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> int:
+    """Give claims back unworked. Returns how many were still ours."""
+    cursor = await connection.execute(
+        work.RELEASE,
+        {"ids": [claim.id for claim in claims], "terms": [claim.term for claim in claims]},
+        binary=True,
+    )
+    return len(await cursor.fetchall())
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()

@@ -1,0 +1,1 @@
+"""Periodic passes over the tables, each in its own file and in bounded batches."""

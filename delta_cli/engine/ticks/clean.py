@@ -1,0 +1,43 @@
+"""Removes what is past its retention: resources, events, ended workers and inform runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from delta_cli.engine.config import Config
+from delta_cli.engine.database import Connection, Database
+from delta_cli.engine.store import maintenance
+
+BATCH: Final = 1_000
+
+
+async def clean(database: Database, config: Config) -> int:
+    """Clean for at most `cleaner_timeout`; what is left waits for the next pass."""
+    cleaned = 0
+    async with database.connection() as connection:
+        try:
+            async with asyncio.timeout(config.cleaner_timeout.total_seconds()):
+                for one_batch in _batches(connection, config):
+                    while count := await one_batch():
+                        cleaned += count
+        except TimeoutError:
+            pass
+    return cleaned
+
+
+def _batches(connection: Connection, config: Config) -> list[Callable[[], Awaitable[int]]]:
+    retention = config.event_retention_period
+    return [
+        partial(
+            maintenance.clean_resources,
+            connection,
+            batch=BATCH,
+            synced=config.synced_resource_retention_period,
+            degraded=config.degraded_resource_retention_period,
+            deleted=config.deleted_resource_retention_period,
+        ),
+        partial(maintenance.clean_events, connection, batch=BATCH, retention=retention),
+        partial(maintenance.clean_workers, connection, batch=BATCH, retention=retention),
+        partial(maintenance.clean_inform_runs, connection, batch=BATCH, retention=retention),
+    ]
