@@ -1,1 +1,1 @@
-"""The engine: everything that works resources. It draws nothing and writes no output."""
+"""The engine: objects, states, the control loop and its store. No command line and no dashboard here."""
