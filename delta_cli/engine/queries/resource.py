@@ -125,9 +125,9 @@ returning stored.namespace, stored.object_id, stored.xmax = 0 as is_new
 GET: Final[LiteralString] = """
 select
     id, namespace, kind, object_id, state::text, generation, synced_generation, term, attempt,
-    max_attempts, sync_count, priority, due_at, lease_until, worker_id, created_at, updated_at,
-    attempted_at, synced_at, external_created_at, object, hash, last_synced_object, metadata, tags,
-    errors
+    max_attempts, sync_count, priority, due_at, nullif(lease_until, 'infinity') as lease_until,
+    worker_id, created_at, updated_at, attempted_at, synced_at, external_created_at, object, hash,
+    last_synced_object, metadata, tags, errors
 from delta_resource
 where kind = %(kind)s
 and namespace = %(namespace)s
@@ -138,9 +138,9 @@ and object_id = %(object_id)s
 PAGE: Final[LiteralString] = """
 select
     id, namespace, kind, object_id, state::text, generation, synced_generation, term, attempt,
-    max_attempts, sync_count, priority, due_at, lease_until, worker_id, created_at, updated_at,
-    attempted_at, synced_at, external_created_at, object, hash, last_synced_object, metadata, tags,
-    errors
+    max_attempts, sync_count, priority, due_at, nullif(lease_until, 'infinity') as lease_until,
+    worker_id, created_at, updated_at, attempted_at, synced_at, external_created_at, object, hash,
+    last_synced_object, metadata, tags, errors
 from delta_resource
 where id > %(after_id)s
 and (%(kind)s::text is null or kind = %(kind)s)
