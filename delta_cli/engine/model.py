@@ -109,9 +109,11 @@ class Resource(Generic[T]):
 
     __slots__: tuple[str, ...] = (
         "_decode",
-        "_errors",
+        "_errors_json",
         "_last_synced_json",
+        "_metadata_json",
         "_object_json",
+        "_tags_json",
         "attempt",
         "attempted_at",
         "created_at",
@@ -120,7 +122,6 @@ class Resource(Generic[T]):
         "id",
         "kind",
         "max_attempts",
-        "metadata",
         "namespace",
         "object",
         "object_id",
@@ -128,7 +129,6 @@ class Resource(Generic[T]):
         "sync_count",
         "synced_at",
         "synced_generation",
-        "tags",
         "term",
     )
 
@@ -147,11 +147,11 @@ class Resource(Generic[T]):
     attempted_at: datetime
     synced_at: datetime | None
     external_created_at: datetime | None
-    metadata: Mapping[str, Any]
-    tags: Sequence[str]
     object: T
     _decode: Callable[[str], T]
-    _errors: Sequence[Mapping[str, Any]]
+    _metadata_json: str | None
+    _tags_json: str | None
+    _errors_json: str | None
     _object_json: str
     _last_synced_json: str | None
 
@@ -175,9 +175,9 @@ class Resource(Generic[T]):
             resource.attempted_at,
             resource.synced_at,
             resource.external_created_at,
-            resource.metadata,
-            resource.tags,
-            resource._errors,
+            resource._metadata_json,
+            resource._tags_json,
+            resource._errors_json,
             resource._object_json,
             resource._last_synced_json,
         ) = row
@@ -213,7 +213,17 @@ class Resource(Generic[T]):
     @property
     def errors(self) -> list[AttemptError]:
         """The failed attempts of this round, newest last."""
-        return [AttemptError.from_json(error) for error in self._errors]
+        return [AttemptError.from_json(error) for error in json.loads(self._errors_json or "[]")]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the inform gave along."""
+        return json.loads(self._metadata_json or "{}")
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The tags that the inform gave."""
+        return json.loads(self._tags_json or "[]")
 
     def __repr__(self) -> str:
         return f"Resource({self.kind}/{self.object_id}, namespace={self.namespace!r})"

@@ -33,7 +33,8 @@ order by min(next.due_at)
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` keeps the primary key,
 # where a join would be planned as a scan of the table. A lost claim is only claimed again, so the
-# commit need not wait for the disk.
+# commit need not wait for the disk. JSON comes as text, and not at all where it is empty: parsing
+# it for each row cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
 with setting as materialized (
     select set_config('synchronous_commit', 'off', true)
@@ -73,13 +74,17 @@ set state = 'pending',
 where id = any(array(select id from picked))
 returning
     id, namespace, kind, object_id, generation, synced_generation, term, attempt, max_attempts,
-    sync_count, priority, created_at, attempted_at, synced_at, external_created_at, metadata, tags,
-    errors, object::text, last_synced_object::text
+    sync_count, priority, created_at, attempted_at, synced_at, external_created_at,
+    case when metadata <> '{}' then metadata::text end,
+    case when tags <> '{}' then array_to_json(tags)::text end,
+    case when errors <> '[]' then errors::text end,
+    object::text, last_synced_object::text
 """
 
 # Land finished works: states, errors and events of a whole batch. Rows are found through their key
-# only (a lateral with a limit cannot be turned round), and a row that somebody holds for the moment
-# is skipped rather than waited for: the caller tries it again. The advisory lock is taken when all
+# only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
+# planner the index of leases, which it then reads once per row. A row that somebody holds for the
+# moment is skipped rather than waited for: the caller tries it again. The advisory lock is taken when all
 # rows are updated and before the first event id is drawn, and held until the commit, so that ids
 # become visible in order.
 COMPLETE: Final[LiteralString] = """
@@ -103,7 +108,7 @@ with outcome as materialized (
         from delta_resource
         where id = outcome.id
         and term = outcome.term
-        and lease_until is not null
+        and state = 'pending'
         limit 1
         for update skip locked
     ) as held
@@ -172,7 +177,7 @@ cross join lateral (
     from delta_resource
     where id = claimed.id
     and term = claimed.term
-    and lease_until is not null
+    and state = 'pending'
     limit 1
 ) as held
 """
@@ -196,7 +201,7 @@ where id = any(array(
         from delta_resource
         where id = claimed.id
         and term = claimed.term
-        and lease_until is not null
+        and state = 'pending'
         limit 1
         for update
     ) as held

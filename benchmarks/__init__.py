@@ -1,0 +1,1 @@
+"""Programs that measure Delta; every figure in the README comes from one of them."""
