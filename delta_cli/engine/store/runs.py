@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from delta_cli.engine.database import Connection
@@ -50,15 +51,18 @@ async def claim_run(
     run_id: int | None = None,
 ) -> ClaimedRun | None:
     """Start the oldest queued run of these kinds, or the named one; None when there is none."""
-    cursor = await connection.execute(
-        queries.CLAIM,
-        {
-            "kinds": list(kinds),
-            "worker_id": worker_id,
-            "lease_s": lease.total_seconds(),
-            "id": run_id,
-        },
-    )
+    try:
+        cursor = await connection.execute(
+            queries.CLAIM,
+            {
+                "kinds": list(kinds),
+                "worker_id": worker_id,
+                "lease_s": lease.total_seconds(),
+                "id": run_id,
+            },
+        )
+    except UniqueViolation:
+        return None  # somebody started another run of that kind at this moment
     row = await cursor.fetchone()
     if row is None:
         return None
