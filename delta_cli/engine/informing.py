@@ -22,6 +22,8 @@ from delta_cli.engine.store.inform import Candidate, batches_of_one_kind, count_
 BATCH: Final = 1_000
 #: An informer that reports slowly has its objects stored after this time at the latest.
 _LINGER_S: Final = 0.25
+#: Objects that a plain iterable gives for one trip to its thread.
+_CHUNK: Final = 100
 #: Share of a batch that must be unchanged for the next to send its hashes first.
 _MOSTLY: Final = 0.3
 
@@ -85,7 +87,7 @@ class InformStream:
         self._mostly_unchanged: bool = False
 
     async def add(self, obj: Any) -> None:
-        """Take one object. Raises InvalidObject unless the stream was told what to do with those."""
+        """Take one object. Raises InvalidObject unless it was told what to do with those."""
         try:
             candidate = self._encoder.candidate(obj, self._opts)
             self._check_kind(candidate)
@@ -152,14 +154,33 @@ async def objects_of(source: Any, *, in_thread: bool) -> AsyncIterator[Any]:
     elif not isinstance(source, Iterable):
         raise TypeError(f"an iterable of objects is needed, got {type(source).__name__}")
     elif in_thread and not isinstance(source, (list, tuple)):
-        iterator: Iterator[Any] = iter(source)
-        while chunk := await asyncio.to_thread(_chunk, iterator):
-            for obj in chunk:
-                yield obj
+        async for obj in _advanced_in_thread(iter(source)):
+            yield obj
     else:
         for obj in source:
             yield obj
 
 
-def _chunk(iterator: Iterator[Any]) -> list[Any]:
-    return list(islice(iterator, 100))
+async def _advanced_in_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
+    while True:
+        chunk, failure = await asyncio.to_thread(_chunk, iterator)
+        for obj in chunk:
+            yield obj
+        if failure is not None:
+            raise failure
+        if not chunk:
+            return
+
+
+def _chunk(iterator: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+    """The next objects, few enough that none waits for long, and what was raised after them."""
+    chunk: list[Any] = []
+    until = time.monotonic() + _LINGER_S
+    try:
+        for obj in islice(iterator, _CHUNK):
+            chunk.append(obj)
+            if time.monotonic() > until:
+                break
+    except Exception as error:  # noqa: BLE001 - raised again once the objects before it are told
+        return chunk, error
+    return chunk, None

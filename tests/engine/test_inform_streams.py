@@ -1,0 +1,71 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from delta_cli import Client, Config, Controller, InformOptions
+from delta_cli.engine.informing import objects_of
+from delta_cli.engine.store import runs
+from tests.support.engine import Item
+from tests.support.waiting import eventually
+
+
+async def test_what_a_plain_iterator_gave_before_it_failed_is_passed_on() -> None:
+    def failing() -> Iterator[int]:
+        yield from range(7)
+        raise ConnectionError("half-way")
+
+    objects = objects_of(failing(), in_thread=True)
+    assert [await anext(objects) for _ in range(7)] == list(range(7))
+    with pytest.raises(ConnectionError, match="half-way"):
+        await anext(objects)
+
+
+async def test_a_slow_plain_iterator_is_not_waited_for_until_its_chunk_is_full() -> None:
+    seen = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield from range(3)
+        threading.Event().wait(0.3)
+        yield 3
+        assert seen.wait(10)
+        yield 4
+
+    async for number in objects_of(slow(), in_thread=True):
+        if number == 3:
+            seen.set()
+
+
+class Items(Controller[Item]):
+    def work(self, resource: object) -> None:
+        raise AssertionError
+
+    def inform(self, options: InformOptions) -> list[Item]:
+        return []
+
+
+async def test_two_workers_that_claim_runs_of_one_kind_at_once_do_not_trip(dsn: str) -> None:
+    config = Config(controllers=[Items()])
+    lease = timedelta(minutes=1)
+    async with Client(dsn, config) as client:
+        first, second = [await client.schedule_inform("item") for _ in range(2)]
+
+        async with client.database.connection() as other:
+            async with client.database.transaction() as one:
+                claimed = await runs.claim_run(one, ["item"], worker_id=1, lease=lease)
+                claiming = runs.claim_run(other, ["item"], worker_id=2, lease=lease)
+                beside = asyncio.create_task(claiming)
+                await eventually(lambda: is_blocked(client, other.info.backend_pid))
+            assert claimed is not None
+            assert claimed.id == first.id
+            assert await beside is None
+        assert (await client.inform_run(second.id)).state == "queued"
+
+
+async def is_blocked(client: Client, pid: int) -> bool:
+    async with client.database.connection() as connection:
+        cursor = await connection.execute("select pg_blocking_pids(%s) <> '{}'", (pid,))
+        row = await cursor.fetchone()
+    return bool(row and row[0])
