@@ -26,6 +26,18 @@ Rows: TypeAlias = Sequence[tuple[Any, ...]]
 Steps: TypeAlias = Generator[Statement, Rows, R]
 
 
+def column(plural: str, singular: str, values: list[Any]) -> dict[str, Any]:
+    """A column of a batch as two parameters: its array, and what stands for all its rows.
+
+    Where all values are the same the array is empty, since making arrays costs; the query fills
+    the nulls of `unnest` from `<singular>_of_all`.
+    """
+    first = values[0]
+    if values.count(first) == len(values):
+        return {plural: [], f"{singular}_of_all": first}
+    return {plural: values, f"{singular}_of_all": None}
+
+
 async def run_steps(connection: AsyncConnection[Any], steps: Steps[R]) -> R:
     """Run steps over an async connection."""
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:

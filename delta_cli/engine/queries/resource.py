@@ -27,13 +27,13 @@ select
     coalesce(stored.generation, 0) as generation,
     stored.hash,
     case when %(with_objects)s then stored.object::text end as object
-from unnest(%(namespaces)b::text[], %(object_ids)b::text[], %(hashes)b::bytea[])
-    with ordinality as given(namespace, object_id, hash, position)
+from unnest(%(object_ids)b::text[], %(hashes)b::bytea[], %(namespaces)b::text[])
+    with ordinality as given(object_id, hash, namespace, position)
 left join lateral (
     select id, state, hash, generation, object
     from delta_resource
     where kind = %(kind)s
-    and namespace = given.namespace
+    and namespace = coalesce(given.namespace, %(namespace_of_all)s)
     and object_id = given.object_id
     limit 1
 ) as stored on true
@@ -42,23 +42,32 @@ left join lateral (
 # Upsert one batch of one kind, sorted by key and without repeats. The lateral filters unchanged
 # rows before the insert sees them: `on conflict ... where` alone would lock and log each of them.
 # Where the caller has compared objects (`guarded`), a row is written only if its generation is
-# still the one that was compared: the inserted generation is that one plus 1.
+# still the one that was compared: the inserted generation is that one plus 1. A column that is the
+# same for all rows comes once beside an empty array, which `unnest` fills with nulls: making arrays
+# is most of what a batch costs the client.
 UPSERT: Final[LiteralString] = """
 with given as materialized (
-    select given.*
+    select
+        coalesce(given.namespace, %(namespace_of_all)s) as namespace,
+        given.object_id, given.object, given.hash, given.created_at,
+        coalesce(given.priority, %(priority_of_all)s) as priority,
+        coalesce(given.max_attempts, %(max_attempts_of_all)s) as max_attempts,
+        coalesce(given.tags, %(tags_of_all)s) as tags,
+        coalesce(given.metadata, %(metadata_of_all)s) as metadata,
+        coalesce(given.generation, 0) as generation
     from unnest(
-        %(namespaces)b::text[], %(object_ids)b::text[], %(objects)b::text[], %(hashes)b::bytea[],
+        %(object_ids)b::text[], %(objects)b::text[], %(hashes)b::bytea[], %(namespaces)b::text[],
         %(created)b::timestamptz[], %(priorities)b::smallint[], %(max_attempts)b::int[],
         %(tags)b::text[], %(metadata)b::text[], %(generations)b::int[]
     ) as given(
-        namespace, object_id, object, hash, created_at, priority, max_attempts, tags, metadata,
+        object_id, object, hash, namespace, created_at, priority, max_attempts, tags, metadata,
         generation
     )
     left join lateral (
         select id, state, hash
         from delta_resource
         where kind = %(kind)s
-        and namespace = given.namespace
+        and namespace = coalesce(given.namespace, %(namespace_of_all)s)
         and object_id = given.object_id
         limit 1
     ) as stored on true

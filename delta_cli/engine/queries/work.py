@@ -84,24 +84,32 @@ returning
 # Land finished works: states, errors and events of a whole batch. Rows are found through their key
 # only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
 # planner the index of leases, which it then reads once per row. A row that somebody holds for the
-# moment is skipped rather than waited for: the caller tries it again. The advisory lock is taken when all
+# moment is skipped rather than waited for: the caller tries it again. A column that is the same for
+# all rows comes once beside an empty array. The advisory lock is taken when all
 # rows are updated and before the first event id is drawn, and held until the commit, so that ids
 # become visible in order.
 COMPLETE: Final[LiteralString] = """
 with outcome as materialized (
     select
-        outcome.id, outcome.generation, outcome.state::delta_resource_state as state,
-        outcome.attempt, outcome.delay_s, outcome.category::delta_event_category as category,
-        outcome.duration_ms, outcome.error::jsonb as error, held.worker_id,
+        outcome.id,
+        coalesce(outcome.generation, %(generation_of_all)s::int) as generation,
+        coalesce(outcome.state, %(state_of_all)s)::delta_resource_state as state,
+        coalesce(outcome.attempt, %(attempt_of_all)s::int) as attempt,
+        coalesce(outcome.delay_s, %(delay_of_all)s::float8) as delay_s,
+        coalesce(outcome.category, %(category_of_all)s)::delta_event_category as category,
+        outcome.duration_ms,
+        outcome.error::jsonb as error,
+        held.worker_id,
         held.attempt as claimed_attempt,
-        held.generation <> outcome.generation and outcome.state <> 'deleted' as moved,
-        outcome.state = 'synced' as synced
+        held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int)
+            and coalesce(outcome.state, %(state_of_all)s) <> 'deleted' as moved,
+        coalesce(outcome.state, %(state_of_all)s) = 'synced' as synced
     from unnest(
-        %(ids)b::bigint[], %(terms)b::int[], %(generations)b::int[], %(states)b::text[],
-        %(attempts)b::int[], %(delays)b::float8[], %(categories)b::text[], %(durations)b::float8[],
+        %(ids)b::bigint[], %(terms)b::int[], %(durations)b::float8[], %(generations)b::int[],
+        %(states)b::text[], %(attempts)b::int[], %(delays)b::float8[], %(categories)b::text[],
         %(errors)b::text[]
     ) as outcome(
-        id, term, generation, state, attempt, delay_s, category, duration_ms, error
+        id, term, duration_ms, generation, state, attempt, delay_s, category, error
     )
     cross join lateral (
         select worker_id, attempt, generation

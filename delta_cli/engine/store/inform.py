@@ -12,7 +12,7 @@ from delta_cli.engine.model import InformCounts, InformOutcome, ResourceRow
 from delta_cli.engine.objects import EncodedObject
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS
-from delta_cli.engine.statements import Statement, Steps
+from delta_cli.engine.statements import Statement, Steps, column
 from delta_cli.engine.store.rows import resource_row
 
 #: Rounds that a guarded batch may take when others inform the same objects at the same time.
@@ -183,9 +183,9 @@ def _look_up(batch: Sequence[Candidate], policy: InformPolicy, *, with_objects: 
         queries.LOOK_UP,
         {
             "kind": batch[0].encoded.kind,
-            "namespaces": [candidate.encoded.namespace for candidate in batch],
-            "object_ids": [candidate.encoded.object_id for candidate in batch],
-            "hashes": [candidate.encoded.hash for candidate in batch],
+            **column("namespaces", "namespace", [one.encoded.namespace for one in batch]),
+            "object_ids": [one.encoded.object_id for one in batch],
+            "hashes": [one.encoded.hash for one in batch],
             "with_objects": with_objects,
             "revive": policy.revive,
             "process_existing": policy.process_existing,
@@ -200,20 +200,21 @@ def _upsert(
     if not batch:
         return {}
     encoded = [candidate.encoded for candidate in batch]
+    created = [one.created_at for one in encoded]
     rows = yield Statement(
         queries.UPSERT,
         {
             "kind": encoded[0].kind,
-            "namespaces": [one.namespace for one in encoded],
+            **column("namespaces", "namespace", [one.namespace for one in encoded]),
             "object_ids": [one.object_id for one in encoded],
             "objects": [one.json for one in encoded],
             "hashes": [one.hash for one in encoded],
-            "created": [one.created_at for one in encoded],
-            "priorities": [one.priority for one in encoded],
-            "max_attempts": [candidate.max_attempts for candidate in batch],
-            "tags": [",".join(one.tags) for one in encoded],
-            "metadata": [one.metadata for one in encoded],
-            "generations": list(generations) if generations is not None else [0] * len(batch),
+            "created": [] if not any(created) else created,
+            **column("priorities", "priority", [one.priority for one in encoded]),
+            **column("max_attempts", "max_attempts", [one.max_attempts for one in batch]),
+            **column("tags", "tags", [",".join(one.tags) for one in encoded]),
+            **column("metadata", "metadata", [one.metadata for one in encoded]),
+            "generations": list(generations or ()),
             "guarded": generations is not None,
             "revive": policy.revive,
             "process_existing": policy.process_existing,

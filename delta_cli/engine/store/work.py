@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from delta_cli.engine.database import Connection
 from delta_cli.engine.model import EventCategory, Resource
 from delta_cli.engine.queries import work
+from delta_cli.engine.statements import column
 from delta_cli.engine.states import Landing
 
 
@@ -86,20 +87,19 @@ async def claim(
 async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
     """Write finished works, with their events. Returns the ids that were written."""
     landings = [outcome.landing for outcome in outcomes]
+    errors = [outcome.error for outcome in outcomes]
     cursor = await connection.execute(
         work.COMPLETE,
         {
             "ids": [outcome.id for outcome in outcomes],
             "terms": [outcome.term for outcome in outcomes],
-            "generations": [outcome.generation for outcome in outcomes],
-            "states": [landing.state.value for landing in landings],
-            "attempts": [landing.attempt for landing in landings],
-            "delays": [_seconds(landing.due_in) for landing in landings],
-            "categories": [
-                None if outcome.category is None else outcome.category.value for outcome in outcomes
-            ],
             "durations": [outcome.duration_ms for outcome in outcomes],
-            "errors": [outcome.error for outcome in outcomes],
+            **column("generations", "generation", [outcome.generation for outcome in outcomes]),
+            **column("states", "state", [landing.state.value for landing in landings]),
+            **column("attempts", "attempt", [landing.attempt for landing in landings]),
+            **column("delays", "delay", [_seconds(landing.due_in) for landing in landings]),
+            **column("categories", "category", [_category(outcome.category) for outcome in outcomes]),
+            "errors": errors if any(errors) else [],
         },
         prepare=True,
         binary=True,
@@ -128,6 +128,10 @@ async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> in
         binary=True,
     )
     return len(await cursor.fetchall())
+
+
+def _category(category: EventCategory | None) -> str | None:
+    return None if category is None else category.value
 
 
 def _seconds(duration: timedelta | None) -> float | None:
