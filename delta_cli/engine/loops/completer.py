@@ -64,6 +64,8 @@ class Completer:
         while True:
             await self._wait()
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if not batch:
+                continue  # woken for what an earlier flush has taken along
             self._flushing = len(batch)
             await self._write(batch)
             self._flushing = 0
