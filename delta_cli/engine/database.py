@@ -135,6 +135,10 @@ class Database:
 
         Whatever fails inside is rolled back to where the caller was; the search path is put back.
         """
+        if not connection.autocommit:
+            # Begins the caller's transaction if this is its first statement: the block would else
+            # be the whole of it, and commit.
+            await connection.execute("select")
         async with connection.transaction():
             cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
             row = await (await cursor.execute(_ENTER_SCHEMA, {"schema": self.schema})).fetchone()
