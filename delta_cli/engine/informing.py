@@ -20,7 +20,9 @@ from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
 from delta_cli.engine.store.inform import Candidate, batches_of_one_kind, count_outcomes
 
 BATCH: Final = 1_000
-#: An informer that reports slowly has its objects stored after this time at the latest.
+#: Objects that are encoded before the event loop gets its turn.
+_BREATH: Final = 32
+#: An informer that reports slowly has its objects stored with the next one after this time.
 _LINGER_S: Final = 0.25
 #: Objects that a plain iterable gives for one trip to its thread.
 _CHUNK: Final = 100
@@ -100,6 +102,9 @@ class InformStream:
         if not self._batch:
             self._batch_began = time.monotonic()
         self._batch.append(candidate)
+        if len(self._batch) % _BREATH == 0:
+            # Without this, a plain iterable would keep the event loop from writing meanwhile.
+            await asyncio.sleep(0)
         if len(self._batch) >= BATCH or time.monotonic() - self._batch_began > _LINGER_S:
             await self._flush()
 
