@@ -5,14 +5,16 @@ somebody else: its term has moved on.
 """
 
 import asyncio
+import contextlib
 import logging
+import time
 from dataclasses import replace
 from typing import Final
 
 import psycopg
 
-from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.database import while_away
+from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import EventCategory
 from delta_cli.engine.store import work
@@ -33,6 +35,7 @@ class Completer:
         self._hints: HintSender = hints
         self._waiting: list[Outcome] = []
         self._held: list[Outcome] = []
+        self._try_held_at: float = 0.0  # time.monotonic()
         self._flushing: int = 0
         self._wake: asyncio.Event = asyncio.Event()
         self._empty: asyncio.Event = asyncio.Event()
@@ -54,6 +57,8 @@ class Completer:
         """Drop what is not written: the worker was given up, its claims are others' by now."""
         self._waiting.clear()
         self._held.clear()
+        if not self._flushing:
+            self._empty.set()
 
     async def flushed(self) -> None:
         """Until everything that was put is written."""
@@ -74,14 +79,15 @@ class Completer:
             self._worker.work_wake.set()
 
     async def _wait(self) -> None:
-        if self._waiting:
-            return
-        try:
-            async with asyncio.timeout(_HELD_WAIT_S if self._held else None):
-                await self._wake.wait()
-        except TimeoutError:
-            self._waiting, self._held = self._held, []
+        """Until there may be something to write. Held outcomes are tried again also under load."""
+        if not self._waiting:
+            wait_s = max(0.0, self._try_held_at - time.monotonic()) if self._held else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
         self._wake.clear()
+        if self._held and time.monotonic() >= self._try_held_at:
+            self._waiting, self._held = self._held + self._waiting, []
 
     async def _write(self, batch: list[Outcome]) -> None:
         try:
@@ -99,6 +105,8 @@ class Completer:
             if outcome.id in written:
                 self._count(outcome)
             elif outcome.id in held:
+                if not self._held:
+                    self._try_held_at = time.monotonic() + _HELD_WAIT_S
                 self._held.append(outcome)
             else:
                 self._worker.counts.lost += 1
