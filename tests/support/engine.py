@@ -1,4 +1,4 @@
-"""Small applications for tests of the engine: one object class, and controllers made of functions."""
+"""Small applications for tests of the engine: an object class, and controllers of functions."""
 
 import asyncio
 import contextlib

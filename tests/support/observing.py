@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 
 class Observer:
-    """A connection in autocommit that sees what other backends see; unqualified names are Delta's."""
+    """A connection in autocommit that sees what others see, on Delta's schema."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self.connection = connection
@@ -54,7 +54,7 @@ class Observer:
     async def states(self) -> dict[str, int]:
         """How many resources are in each state."""
         rows = await self.rows("select state::text, count(*) from delta_resource group by 1")
-        return {state: count for state, count in rows}
+        return dict(rows)
 
     async def until_state(self, object_id: str, state: str, *, within: float = 10.0) -> Any:
         """Wait until a resource is in a state. Returns its columns."""
