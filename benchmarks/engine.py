@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +27,7 @@ from benchmarks.support import (
     run_loop,
     server_cpu_seconds,
 )
-from delta_cli import Client, Config
+from delta_cli import Client
 from delta_cli.engine.embedded import EmbeddedServer
 
 
@@ -68,8 +68,14 @@ class Bench:
             show(f"inform, streamed, {name}", measured, note=_share(middle, plain.middle))
         few = max(200, rows // 40)
         for name, version in (("new", 3), ("unchanged", 3), ("changed", 4)):
-            rates = [few / run_loop(self._one_by_one(few, version, offset)) for offset in range(self.rounds)]
-            show(f"inform, one at a time, {name}", Measured(statistics.median(rates), min(rates), max(rates)))
+            rates = [
+                few / run_loop(self._one_by_one(few, version, offset))
+                for offset in range(self.rounds)
+            ]
+            show(
+                f"inform, one at a time, {name}",
+                Measured(statistics.median(rates), min(rates), max(rates)),
+            )
 
     def _plain_upsert(self, rows: int) -> float:
         fresh_schema(self.dsn)
@@ -109,7 +115,10 @@ class Bench:
             server_cpu.append(server_cpu_seconds(self.dsn) - before)
             memory.append(report.peak_memory_mb)
         ceiling = statistics.median(ceilings)
-        show(f"ceiling: one SQL connection, {rows:,}", Measured(ceiling, min(ceilings), max(ceilings)))
+        show(
+            f"ceiling: one SQL connection, {rows:,}",
+            Measured(ceiling, min(ceilings), max(ceilings)),
+        )
         middle = statistics.median(drains)
         show(
             f"drain: one worker, no-op work, {rows:,}",
@@ -140,7 +149,8 @@ class Bench:
             times = sorted(run_loop(self._latencies(samples)))
         marks = statistics.quantiles(times, n=100)
         p50, p95, p99 = (1000 * marks[index] for index in (49, 94, 98))
-        print(f"{'latency, inform to event, idle worker':<46}p50 {p50:.1f} ms   p95 {p95:.1f} ms   p99 {p99:.1f} ms")
+        name = "latency, inform to event, idle worker"
+        print(f"{name:<46}p50 {p50:.1f} ms   p95 {p95:.1f} ms   p99 {p99:.1f} ms")
 
     async def _latencies(self, samples: int) -> list[float]:
         times: list[float] = []
@@ -159,10 +169,10 @@ class Bench:
         """The rate with a million due rows beside the rate with ten thousand."""
         rates: dict[int, list[float]] = {10_000: [], 1_000_000: []}
         for _ in range(min(self.rounds, 3)):
-            for due in rates:
+            for due, rounds in rates.items():
                 self._fill(due)
                 with WorkerProcess(self.dsn) as worker:
-                    rates[due].append(worker.drain(stop_after=10_000).rate)
+                    rounds.append(worker.drain(stop_after=10_000).rate)
         few, many = (statistics.median(rates[due]) for due in (10_000, 1_000_000))
         print(f"{'drain with 10,000 due':<46}{few:>12,.0f} /s")
         print(f"{'drain with 1,000,000 due':<46}{many:>12,.0f} /s  {_share(many, few)}")
@@ -180,7 +190,9 @@ class Bench:
                 )
         first, last = statistics.median(rates[:3]), statistics.median(rates[-3:])
         print(f"{'drain of the first rounds':<46}{first:>12,.0f} /s")
-        print(f"{f'after {rows * rounds:,} transitions':<46}{last:>12,.0f} /s  {_share(last, first)}")
+        print(
+            f"{f'after {rows * rounds:,} transitions':<46}{last:>12,.0f} /s  {_share(last, first)}"
+        )
 
 
 def _share(part: float, whole: float) -> str:
@@ -189,7 +201,9 @@ def _share(part: float, whole: float) -> str:
 
 def main() -> None:
     """Run the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--large", type=int, default=200_000)
@@ -206,7 +220,9 @@ def main() -> None:
         parts["depth"] = Bench.depth
     if options.full or "age" in options.only:
         parts["age"] = Bench.age
-    with TemporaryDirectory(prefix="delta-bench-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(
+        prefix="delta-bench-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o755)
         server = EmbeddedServer(Path(folder) / "postgres")
         bench = Bench(server.join(), options.rounds)

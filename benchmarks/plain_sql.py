@@ -81,7 +81,12 @@ def upsert(dsn: str, rows: int) -> float:
         part = objects[start : start + _UPSERT_BATCH]
         hashes = [hashlib.sha256(one.encode()).digest() for one in part]
         batches.append(
-            {"kind": KIND, "keys": keys[start : start + _UPSERT_BATCH], "objects": part, "hashes": hashes}
+            {
+                "kind": KIND,
+                "keys": keys[start : start + _UPSERT_BATCH],
+                "objects": part,
+                "hashes": hashes,
+            }
         )
     with psycopg.connect(dsn, autocommit=True) as connection:
         began = time.perf_counter()

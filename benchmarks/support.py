@@ -1,4 +1,4 @@
-"""What the benchmarks share: an object, a fresh schema, and a worker process that reports on itself."""
+"""What the benchmarks share: an object, a fresh schema, and a worker process that reports."""
 
 import asyncio
 import json
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
+import uvloop
 
 from delta_cli import Client, Config, Controller, ObjectSettings, Resource
 from delta_cli.engine import schema
-from delta_cli.engine.database import Database
 
 R = TypeVar("R")
 KIND = "item"
@@ -67,10 +67,6 @@ def items(rows: int, version: int) -> Iterator[Item]:
 
 def run_loop(main: Coroutine[Any, Any, R]) -> R:
     """Run on the event loop that workers use."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
     return uvloop.run(main)
 
 
@@ -98,7 +94,7 @@ def server_cpu_seconds(dsn: str) -> float:
         except OSError:
             continue
         if int(fields[1]) == postmaster or int(stat.parent.name) == postmaster:
-            ticks += sum(map(int, fields[11:15 if int(stat.parent.name) == postmaster else 13]))
+            ticks += sum(map(int, fields[11 : 15 if int(stat.parent.name) == postmaster else 13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -121,7 +117,7 @@ class WorkerProcess:
     """A worker in a process of its own."""
 
     def __init__(self, dsn: str) -> None:
-        self._process: subprocess.Popen[str] = subprocess.Popen(
+        self._process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "benchmarks.support", dsn],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -167,7 +163,7 @@ async def _drain(client: Client, stop_after: int) -> DrainReport:
     cpu = time.process_time()
     began = time.perf_counter()
     await client.start()
-    worker = client._runtime.worker  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+    worker = client._runtime.worker  # noqa: SLF001  # pyright: ignore[reportOptionalMemberAccess]
     while not (stop_after and worker.counts.synced >= stop_after) and not await client.drained():
         await asyncio.sleep(0.01)
     seconds = time.perf_counter() - began

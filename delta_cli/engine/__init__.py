@@ -1,1 +1,1 @@
-"""The engine: objects, states, the control loop and its store. No command line and no dashboard here."""
+"""The engine: objects, states, the control loop and its store. It draws nothing."""

@@ -32,7 +32,7 @@ from delta_cli.engine.model import (
     Status,
 )
 from delta_cli.engine.runtime import Runtime, WorkerSummary
-from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOpts, InformOptions
+from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps, run_steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import events, read, registry, repair, runs
@@ -185,7 +185,7 @@ class Client:
     async def start(
         self, *, kinds: Sequence[str] | None = None, namespaces: Sequence[str] | None = None
     ) -> None:
-        """Work resources in the background until `stop()`: all kinds and namespaces, or those named.
+        """Work in the background until `stop()`: all kinds and namespaces, or those named.
 
         Raises ConfigError when there is nothing to work, or it works already.
         """

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from delta_cli.engine.controller import Controller, Controllers
+from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
 from delta_cli.engine.settings import (
     DEFAULT_MAX_ATTEMPTS,
@@ -15,7 +16,6 @@ from delta_cli.engine.settings import (
     check_not_negative,
     check_positive,
 )
-from delta_cli.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

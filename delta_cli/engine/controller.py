@@ -25,7 +25,10 @@ class Controller(Generic[T]):
     backoff: RetryPolicy = ExponentialBackoff()
 
     def work(self, resource: Resource[T]) -> Any:
-        """Make one object right. Returning means synced; see also `Snooze`, `Permanent`, `ResourceDelete`."""
+        """Make one object right. Returning means synced.
+
+        Raising means failed, unless it is `Snooze`, `Permanent` or `ResourceDelete`.
+        """
         raise NotImplementedError
 
     def inform(self, options: InformOptions) -> AsyncIterable[T] | Iterable[T] | Any:

@@ -14,7 +14,7 @@ from typing import Any, Final, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, errors
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from delta_cli.engine.dsn import mask_dsn, mask_secrets
@@ -119,7 +119,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool, in autocommit. Raises PoolTimeout while the database is away."""
+        """A connection of the pool, in autocommit. Raises PoolTimeout while it can have none."""
         async with self._pool.connection() as connection:
             yield connection
 
@@ -140,7 +140,7 @@ class Database:
             # be the whole of it, and commit.
             await connection.execute("select")
         async with connection.transaction():
-            cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
+            cursor = connection.cursor(row_factory=tuple_row)
             row = await (await cursor.execute(_ENTER_SCHEMA, {"schema": self.schema})).fetchone()
             yield connection
             await cursor.execute(_LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
@@ -190,7 +190,7 @@ def describe_database_error(error: psycopg.Error, schema: str) -> DeltaError | N
 
 
 async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
-    """Run one step, again and again while the database is away; says so once, and when it is back."""
+    """Run one step, again while the database is away; says so once, and when it is back."""
     wait_s = _FIRST_WAIT_S
     since: float | None = None
     while True:

@@ -65,7 +65,7 @@ def check_dsn(dsn: str, origin: str = "dsn") -> str:
 
 
 def mask_dsn(dsn: str) -> str:
-    """The DSN with every password replaced by `***`; what libpq cannot read is masked by pattern."""
+    """The DSN with passwords replaced by `***`; what libpq cannot read is masked by pattern."""
     try:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError:

@@ -1,4 +1,4 @@
-"""Every error that Delta raises, in one tree under `DeltaError`, and the signals that `work()` may raise.
+"""Every error that Delta raises, in one tree under `DeltaError`, and the signals of `work()`.
 
 The tree follows what a caller can do about it, not where it happened:
 
@@ -43,7 +43,7 @@ class InvalidObject(DeltaError, ValueError):
 
 
 class ConnectionFailed(DeltaError):
-    """No database answers at the DSN, or it refuses the user. The message never holds a password."""
+    """No database answers, or it refuses the user. The message never holds a password."""
 
 
 class WaitTimeout(DeltaError, TimeoutError):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from delta_cli.engine.database import Database, while_away
 from delta_cli.engine.hints import EVENT
@@ -44,14 +44,14 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self._checked_gap: bool = False
         self._closed: bool = False
 
-    async def __aenter__(self) -> "Subscription":
+    async def __aenter__(self) -> Self:
         await self.begin()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> "Subscription":
+    def __aiter__(self) -> Self:
         return self
 
     async def begin(self) -> int:

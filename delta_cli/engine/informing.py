@@ -7,7 +7,7 @@ work at the same time.
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -146,7 +146,7 @@ class InformStream:
             self._on_progress(self.counts)
 
 
-async def objects_of(source: Any, *, in_thread: bool) -> AsyncIterator[Any]:
+async def objects_of(source: Any, *, in_thread: bool) -> AsyncGenerator[Any, None]:
     """The objects of an iterable of any sort: async, plain, or an awaitable that gives one.
 
     `in_thread`: a plain one is advanced in a thread, since it may block on what it reads from.
@@ -166,7 +166,7 @@ async def objects_of(source: Any, *, in_thread: bool) -> AsyncIterator[Any]:
             yield obj
 
 
-async def _advanced_in_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
+async def _advanced_in_thread(iterator: Iterator[Any]) -> AsyncGenerator[Any, None]:
     while True:
         chunk, failure = await asyncio.to_thread(_chunk, iterator)
         for obj in chunk:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _ECHO: Final = "echo"
 _ECHO_INTERVAL_S: Final = 10.0
+_FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
 
 
@@ -36,16 +37,16 @@ class Listener:
 
     async def run(self, channels: tuple[str, ...]) -> None:
         """Listen until cancelled, reconnecting with growing waits."""
-        wait_s = 0.05
+        wait_s = _FIRST_WAIT_S
         while True:
             try:
                 connection = await self._database.connect()
                 async with connection:
                     await self._listen(connection, (*channels, _ECHO))
-                    wait_s = 0.05
+                    wait_s = _FIRST_WAIT_S
                     await self._hear(connection)
             except (*AWAY, psycopg.Error) as error:
-                if self.connected or wait_s == 0.05:
+                if self.connected or wait_s == _FIRST_WAIT_S:
                     log.warning(
                         "listener lost",
                         extra={"component": "listener", "error": " ".join(str(error).split())},

@@ -1,4 +1,4 @@
-"""The values that travel: rows, events, runs and results. Frozen, typed, without behaviour that decides."""
+"""The values that travel: rows, events, runs and results. They decide nothing."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -175,11 +175,11 @@ class Resource(Generic[T]):
             resource.attempted_at,
             resource.synced_at,
             resource.external_created_at,
-            resource._metadata_json,
-            resource._tags_json,
-            resource._errors_json,
-            resource._object_json,
-            resource._last_synced_json,
+            resource._metadata_json,  # noqa: SLF001
+            resource._tags_json,  # noqa: SLF001
+            resource._errors_json,  # noqa: SLF001
+            resource._object_json,  # noqa: SLF001
+            resource._last_synced_json,  # noqa: SLF001
         ) = row
         return resource
 

@@ -143,7 +143,7 @@ class Runtime:
             return not await read.unfinished(connection, worker.kinds, worker.namespaces)
 
     async def inform_now(self, kind: str, run_id: int) -> None:
-        """Run a queued inform run of this worker's kind here; if another has it, wait for its end."""
+        """Run a queued inform run here; if another worker has it, wait for its end."""
         worker = self.worker
         async with worker.database.connection() as connection:
             run = await runs.claim_run(
@@ -175,7 +175,7 @@ class Runtime:
                 immediate=True,
                 on_moved=wake_informer,
             ),
-            PassLoop("expire", every, partial(expire, database, config), on_moved=wake),
+            PassLoop("expire", every, partial(expire, database), on_moved=wake),
             PassLoop("clean", config.cleaner_interval, partial(clean, database, config)),
         ]
 

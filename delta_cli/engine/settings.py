@@ -27,7 +27,7 @@ _KIND: Final = re.compile(r"\A[a-zA-Z0-9](?:[a-zA-Z0-9_.\-/]*[a-zA-Z0-9])?\Z", r
 
 
 def check_namespace(value: object) -> str:
-    """The namespace, if its name is good: lower-case words joined by `-` or `_`, at most 64 long."""
+    """The namespace, if its name is good: lower-case words joined by `-` or `_`, at most 64."""
     if (
         not isinstance(value, str)
         or not _NAMESPACE.match(value)
@@ -55,12 +55,12 @@ def check_kind(value: object) -> str:
 
 
 def check_tag(value: object) -> str:
-    """The tag, if it matches upstream's pattern: 3 to 255 letters, digits, `_` or inner `-`."""
+    """The tag, if it matches upstream's pattern: 3 to 255 letters, digits, `_`, inner `-`."""
     if not isinstance(value, str) or not _TAG.match(value) or len(value) > TAG_MAX_LENGTH:
         raise InvalidObject(
             f"tag {value!r} is not valid",
             field="tags",
-            hint=f"use 3 to {TAG_MAX_LENGTH} letters, digits, '_' or '-', with no '-' at either end",
+            hint=f"use 3 to {TAG_MAX_LENGTH} letters, digits, '_' or '-', no '-' at either end",
         )
     return value
 

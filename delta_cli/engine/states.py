@@ -64,7 +64,12 @@ TRANSITIONS: Final[frozenset[tuple[ResourceState, Trigger, ResourceState]]] = fr
             for state in (_S.SCHEDULED, _S.FAILED, _S.EXPIRED, _S.DEGRADED, _S.SYNCED, _S.DELETED)
         ),
         (_S.PENDING, Trigger.INFORM_CHANGED, _S.PENDING),
+        # As long as no controller has registered the kind, what an inform wakes waits for one.
         (_S.UNKNOWN, Trigger.INFORM_CHANGED, _S.UNKNOWN),
+        (_S.DELETED, Trigger.INFORM_CHANGED, _S.UNKNOWN),
+        (_S.DELETED, Trigger.INFORM_EQUAL, _S.UNKNOWN),
+        (_S.SCHEDULED, Trigger.INFORM_CHANGED, _S.UNKNOWN),  # an operator's retry of a deleted one
+        (_S.UNKNOWN, Trigger.INFORM_CHANGED, _S.SCHEDULED),  # just registered, not adopted yet
         (_S.DEGRADED, Trigger.INFORM_EQUAL, _S.SCHEDULED),
         (_S.DELETED, Trigger.INFORM_EQUAL, _S.SCHEDULED),
         (_S.SYNCED, Trigger.PROCESS_EXISTING, _S.SCHEDULED),

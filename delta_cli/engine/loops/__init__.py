@@ -1,1 +1,1 @@
-"""The loops of a worker, each a small class in its own file. They know their base and no sibling."""
+"""The loops of a worker, a small class and a file each. They know their base and no sibling."""

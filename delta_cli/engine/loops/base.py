@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
 from delta_cli.engine.config import Config
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database

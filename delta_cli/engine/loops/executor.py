@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
@@ -179,26 +180,20 @@ class Executor:
         runner.timed_out = False
         if kind.timeout_s is not None:
             runner.deadline = asyncio.get_running_loop().time() + kind.timeout_s
-        error: BaseException | None = None
         thread: asyncio.Future[Any] | None = None
+        error: BaseException | None = None
         try:
             claim.decode_with(kind.decode)
             if kind.is_async:
                 await kind.work(claim)
             else:
                 thread = self._start_thread(kind, claim)
-                result = await asyncio.shield(thread)
-                if inspect.isawaitable(result):
-                    await result
-        except GeneratorExit:
+                await _result_of(thread)
+        except (GeneratorExit, KeyboardInterrupt):
             raise
-        except asyncio.CancelledError as cancelled:
-            if self._closing or runner.abandoned:
-                raise
-            # Our deadline, or else the work cancelled itself: a failure like any other.
-            error = cancelled
         except BaseException as raised:
-            if isinstance(raised, KeyboardInterrupt):
+            # Cancelled by our deadline or by the work itself, it is a failure like any other.
+            if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
                 raise
             error = raised
         finally:
@@ -209,10 +204,10 @@ class Executor:
         if runner.timed_out:
             await self._let_interrupt_pass()
             error = TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
-        if thread is not None and not thread.done():
-            self._keep_slot_until_done(thread, claim)
-        else:
+        if thread is None or thread.done():
             self._free(claim)
+        else:
+            self._keep_slot_until_done(thread, claim)
         duration_ms = (time.perf_counter() - started) * 1000
         self._finish(self._outcome(kind, claim, error, duration_ms))
 
@@ -251,7 +246,8 @@ class Executor:
             )
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads, context.run, kind.work, claim)
+        work = partial(context.run, kind.work, claim)
+        return loop.run_in_executor(self._threads, work)  # pyright: ignore[reportArgumentType]
 
     def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
         self._threads_stuck += 1
@@ -326,6 +322,13 @@ class Executor:
         )
 
 
+async def _result_of(thread: asyncio.Future[Any]) -> None:
+    """Until a plain work ends; shielded, because a thread cannot be cancelled."""
+    result = await asyncio.shield(thread)
+    if inspect.isawaitable(result):
+        await result
+
+
 def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelta:
     """What the policy says; a policy that raises must not lose the outcome."""
     try:
@@ -341,7 +344,7 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is still an error
         text = ""
     return _storable(text)[:_MOST_MESSAGE] or type(error).__name__
 

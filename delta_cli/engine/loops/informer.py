@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Final
 
 from delta_cli.engine.config import limit_or_none
+from delta_cli.engine.database import while_away
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
-from delta_cli.engine.database import while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.statements import run_steps
@@ -97,7 +97,7 @@ class InformRunner:
         try:
             failure = await self._list()
             counts = await self.stream.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the run must end and say so
             failure, counts = error, self.stream.counts
         await while_away("informer", lambda: self._end(failure))
         self._log_end(failure, counts)
@@ -107,8 +107,9 @@ class InformRunner:
         """Feed the stream. Returns what the informer raised."""
         run = self._run
         wait_s = None if self._timeout is None else self._timeout.total_seconds()
+        patience = asyncio.timeout(wait_s)
         try:
-            async with asyncio.timeout(wait_s) as patience:
+            async with patience:
                 source = self._worker.controllers.controller(run.kind).inform(run.options)
                 async with aclosing(objects_of(source, in_thread=True)) as objects:
                     taken = 0
@@ -122,12 +123,12 @@ class InformRunner:
             if patience.expired():
                 return TimeoutError(f"inform() reported nothing for {wait_s:g} s")
             return error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an informer may raise anything
             return error
         return None
 
     def _be_patient(self, patience: asyncio.Timeout, wait_s: float | None) -> None:
-        """An object came: wait afresh for the next. Moving a timer costs, so not for each object."""
+        """An object came: wait afresh for the next. Moving a timer costs, so not every time."""
         now = asyncio.get_running_loop().time()
         expires = patience.when()
         if wait_s is not None and expires is not None and expires - now < wait_s * 0.9:

@@ -10,7 +10,8 @@ insert into delta_controller as known (
     kind, inform_interval, inform_due_at, parallelism, fleet_parallelism, object_schema
 )
 values (
-    %(kind)s, %(inform_interval)s, case when %(inform_interval)s::interval is not null then now() end,
+    %(kind)s, %(inform_interval)s,
+    case when %(inform_interval)s::interval is not null then now() end,
     %(parallelism)s, %(fleet_parallelism)s, %(object_schema)s
 )
 on conflict (kind) do update

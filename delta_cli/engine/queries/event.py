@@ -9,7 +9,10 @@ select
     max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
 from delta_event
 where id > %(after_id)s
-and (%(categories)s::text[] is null or category = any(%(categories)s::text[]::delta_event_category[]))
+and (
+    %(categories)s::text[] is null
+    or category = any(%(categories)s::text[]::delta_event_category[])
+)
 and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
 and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
 order by id

@@ -176,7 +176,7 @@ with outcome as materialized (
 select id from done
 """
 
-# Of the rows that a completion left out: those that are still ours, held by somebody for the moment.
+# Of the rows that a completion left out: those still ours, held by somebody for the moment.
 STILL_HELD: Final[LiteralString] = """
 select claimed.id
 from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)
@@ -242,7 +242,10 @@ with overdue as materialized (
                 then 'degraded'::delta_resource_state
             else 'scheduled'
         end,
-        due_at = case when claimed_object is null and attempt >= max_attempts then null else now() end,
+        due_at = case
+            when claimed_object is null and attempt >= max_attempts then null
+            else now()
+        end,
         attempt = case when claimed_object is null then attempt else 0 end,
         term = term + 1,
         lease_until = null,

@@ -59,4 +59,4 @@ async def register_controllers(
 async def max_workers_by_namespace(connection: Connection) -> dict[str, int]:
     """The limit per process of each namespace that has one."""
     cursor = await connection.execute(namespace_queries.LIMITS)
-    return {name: limit for name, limit in await cursor.fetchall()}
+    return dict(await cursor.fetchall())

@@ -98,7 +98,9 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
             **column("states", "state", [landing.state.value for landing in landings]),
             **column("attempts", "attempt", [landing.attempt for landing in landings]),
             **column("delays", "delay", [_seconds(landing.due_in) for landing in landings]),
-            **column("categories", "category", [_category(outcome.category) for outcome in outcomes]),
+            **column(
+                "categories", "category", [_category(outcome.category) for outcome in outcomes]
+            ),
             "errors": errors if any(errors) else [],
         },
         prepare=True,

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from delta_cli.engine.config import Config
 from delta_cli.engine.database import Database
 from delta_cli.engine.store import maintenance
 
 BATCH: Final = 1_000
 
 
-async def expire(database: Database, config: Config) -> int:
+async def expire(database: Database) -> int:
     """Expire everything that is past its TTL now. Returns how many resources."""
     expired = 0
     async with database.connection() as connection:

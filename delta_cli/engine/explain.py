@@ -1,0 +1,35 @@
+"""What any failure around the database means, told as one error that a person can act on."""
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from delta_cli.engine.database import describe_connection_error, describe_database_error
+from delta_cli.engine.dsn import mask_secrets
+from delta_cli.engine.errors import DeltaError
+
+
+def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
+    """The plain meaning of an error; None when it is not the database's.
+
+    A DeltaError is its own meaning. Of a group of errors, the first that has a meaning counts.
+    """
+    if isinstance(error, DeltaError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        meanings = (explain(one, dsn, schema) for one in error.exceptions)
+        return next((meaning for meaning in meanings if meaning is not None), None)
+    if isinstance(error, PoolTimeout):
+        return describe_connection_error(error, dsn)
+    if isinstance(error, psycopg.Error):
+        return _database_error(error, dsn, schema)
+    return None
+
+
+def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:
+    meaning = describe_database_error(error, schema)
+    if meaning is not None:
+        return meaning
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return describe_connection_error(error, dsn)
+    told = mask_secrets(error.diag.message_primary or str(error))
+    return DeltaError(f"the database refuses: {told}")
