@@ -1,0 +1,1 @@
+"""The command line `delta`: what operators type. `output.py` alone writes data to stdout."""

@@ -1,0 +1,111 @@
+"""The program `delta`: its commands, and how each run of it begins and ends.
+
+Nothing heavy is imported here: each command imports what it needs when it runs.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from delta_cli.cli import (
+    database,
+    inform,
+    migrate,
+    output,
+    resources,
+    run,
+    status,
+    version,
+)
+from delta_cli.cli.command import AppOption, DebugOption, DsnOption, SchemaOption
+from delta_cli.cli.errors import Reporter
+from delta_cli.cli.exit_codes import ExitCode
+
+app = typer.Typer(
+    name="delta",
+    help="Keep records in step with systems outside, on Postgres.",
+    epilog="First steps: delta demo, then delta init. "
+    "Exit status: 0 done, 1 failed, 2 usage, 3 no connection, 4 timeout, 5 not found, "
+    "6 refused in this state, 7 schema out of date, 8 finished but some resources failed, "
+    "9 skipped, 130 and 143 ended by a signal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version.print_version()
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+    dsn: DsnOption = None,
+    app: AppOption = None,
+    schema: SchemaOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Options that stand before a command's name hold for it too."""
+
+
+for group in (run, inform, resources, status, migrate, database, version):
+    group.add_to(app)
+
+
+def main() -> None:
+    """Run `delta` with the words of the command line."""
+    sys.exit(run_words(sys.argv[1:]))
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Run one command line; returns its exit status."""
+    reporter = Reporter(words)
+    catch_termination()
+    try:
+        _check_words(words)
+        code = typer.main.get_command(app).main(
+            args=list(words), prog_name="delta", standalone_mode=False
+        )
+        output.flush()
+    except BrokenPipeError:
+        output.close_quietly()
+        code = ExitCode.DONE
+    except SystemExit as end:
+        code = end.code
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is told without a traceback
+        code = reporter.report(error)
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def catch_termination() -> None:
+    """Let SIGTERM end the process in the ordinary way, so that it leaves what it has joined."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> Any:
+    raise SystemExit(int(ExitCode.TERMINATED))
+
+
+def _check_words(words: Sequence[str]) -> None:
+    for number, word in enumerate(words, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter(f"word {number} of the command line is not UTF-8") from None
+
+
+if __name__ == "__main__":
+    main()

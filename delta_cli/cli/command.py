@@ -1,0 +1,113 @@
+"""Declares a command: adds the options that all share, runs it, and turns its end into a status.
+
+A command is a function, plain or async, that takes the `Settings` first and returns an `ExitCode`
+or None for done. The shared options may stand before or after the command's name.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.settings import Settings, resolve_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PANEL = "Shared options"
+DsnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dsn",
+        metavar="DSN",
+        help="Database, as postgresql://user@host/name. "
+        "Else DELTA_DSN, DATABASE_URL, PG*, the file, or an embedded one.",
+        rich_help_panel=_PANEL,
+    ),
+]
+AppOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE:NAME",
+        help="Application, as module:config or a file. Else DELTA_APP or the file.",
+        rich_help_panel=_PANEL,
+    ),
+]
+SchemaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="NAME",
+        help="Schema of Delta's tables (default: delta). Else DELTA_SCHEMA or the file.",
+        rich_help_panel=_PANEL,
+    ),
+]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_PANEL),
+]
+OutputOption = Annotated[
+    Format, typer.Option("--output", "-o", help="How to print the data on stdout.")
+]
+
+_SHARED: dict[str, tuple[Any, Any]] = {
+    "dsn": (DsnOption, None),
+    "app": (AppOption, None),
+    "schema": (SchemaOption, None),
+    "debug": (DebugOption, False),
+}
+
+
+def command(
+    app: typer.Typer, name: str, *, examples: Sequence[str], panel: str | None = None, **more: Any
+) -> Callable[[F], F]:
+    """Register a function as a command. Its docstring is the help, `examples` are shown below."""
+
+    def register(function: F) -> F:
+        app.command(
+            name,
+            help=inspect.getdoc(function),
+            epilog="Examples:\n\n" + "\n\n".join(f"  {example}" for example in examples),
+            rich_help_panel=panel,
+            **more,
+        )(_with_shared_options(function))
+        return function
+
+    return register
+
+
+def _with_shared_options(function: Callable[..., Any]) -> Callable[..., None]:
+    def run(*, delta_context: typer.Context, **arguments: Any) -> None:
+        given = delta_context.find_root().params
+        shared = {name: arguments.pop(name) or given.get(name) for name in _SHARED}
+        settings = resolve_settings(dsn=shared["dsn"], app=shared["app"], schema=shared["schema"])
+        raise typer.Exit(_run(function, settings, arguments))
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    context = Parameter("delta_context", Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    shared = [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in _SHARED.items()
+    ]
+    keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
+    run.__signature__ = inspect.Signature([*keyword_only, context, *shared])
+    run.__annotations__ = {}
+    return run
+
+
+def _run(function: Callable[..., Any], settings: Settings, arguments: dict[str, Any]) -> ExitCode:
+    try:
+        result = function(settings, **arguments)
+        if inspect.iscoroutine(result):
+            from delta_cli.cli.running import run_async
+
+            result = run_async(result)
+    except BrokenPipeError:
+        output.close_quietly()
+        return ExitCode.DONE
+    return ExitCode.DONE if result is None else result

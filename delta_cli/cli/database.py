@@ -1,0 +1,125 @@
+"""`delta db`: the embedded Postgres of whoever has no other."""
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note, require_yes
+
+if TYPE_CHECKING:
+    from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
+
+group = typer.Typer(no_args_is_help=True, help="The embedded Postgres: start, stop, look, reset.")
+
+
+def _server() -> "EmbeddedServer":
+    from delta_cli.engine.embedded import EmbeddedServer
+
+    return EmbeddedServer()
+
+
+def _write(status: "EmbeddedStatus", output_format: Format) -> None:
+    output.write_object(asdict(status) | {"folder": str(status.folder)}, output_format)
+
+
+def start(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+    """Start it and keep it up until `delta db stop`, also while nobody uses it."""
+    _write(_server().start(), output_format)
+
+
+def stop(
+    _settings: Settings,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while other processes use it.")
+    ] = False,
+) -> None:
+    """Stop it; refused (exit 6) while other processes use it."""
+    server = _server()
+    was_running = server.stop(force=force)
+    note(f"stopped; its data stays in {server.folder}" if was_running else "it was not running")
+
+
+def status(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+    """Show whether it runs, where, and for whom."""
+    _write(_server().status(), output_format)
+
+
+def path(_settings: Settings) -> None:
+    """Print the folder that holds its data."""
+    output.write_text(str(_server().folder))
+
+
+def psql(
+    settings: Settings,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="More for psql, after `--`.")
+    ] = None,
+) -> int:
+    """Open psql on it, with Delta's schema on the search path; ends with psql's exit status."""
+    server = _server()
+    program = server.binary("psql")
+    dsn = server.join()
+    try:
+        search_path = f"{settings.schema_name},public".replace("\\", "\\\\").replace(" ", "\\ ")
+        separator = "&" if "?" in dsn else "?"
+        target = f"{dsn}{separator}options=-csearch_path%3D{_url_quoted(search_path)}"
+        with _interrupts_are_for_the_child():
+            words = [program, target, *(arguments or ())]
+            done = subprocess.run(words, check=False)  # noqa: S603 - the words are the user's own
+    finally:
+        server.leave()
+    # psql's own: 0 done, 1 fatal, 2 connection lost, 3 error in a script; 128 + n for a signal.
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def reset(
+    _settings: Settings,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> ExitCode | None:
+    """Remove the embedded Postgres with all its data; refused (exit 6) while others use it."""
+    server = _server()
+    refusal = require_yes(f"Remove {server.folder} with everything in it?", yes=yes)
+    if refusal is not None:
+        return refusal
+    server.reset()
+    note(f"removed what was in {server.folder}")
+    return None
+
+
+def _url_quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+@contextlib.contextmanager
+def _interrupts_are_for_the_child() -> Generator[None]:
+    """Ctrl-C cancels a query in psql; it must not end us around it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the group and its commands."""
+    command(group, "start", examples=["delta db start"])(start)
+    command(group, "stop", examples=["delta db stop", "delta db stop --force"])(stop)
+    command(group, "status", examples=["delta db status -o json"])(status)
+    command(group, "path", examples=["du -sh $(delta db path)"])(path)
+    command(group, "psql", examples=["delta db psql", "delta db psql -- -c 'select now()'"])(psql)
+    command(group, "reset", examples=["delta db reset --yes"])(reset)
+    app.add_typer(group, name="db", rich_help_panel="Setup")

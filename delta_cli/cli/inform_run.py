@@ -1,0 +1,125 @@
+"""Queues a run of a kind's informer, and waits for it where asked."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from delta_cli.cli import output
+from delta_cli.cli.durations import duration_of, parse_duration, parse_time
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import inform_run_record
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note, say
+from delta_cli.engine.errors import ConfigError, WaitTimeout
+from delta_cli.engine.settings import InformOptions
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.config import Config
+    from delta_cli.engine.model import InformRun
+
+_POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line asks of the run."""
+
+    after: str | None
+    everything: bool
+    limit: int | None
+    labels: Sequence[str]
+    order_by: str | None
+    process_existing: bool
+    foreground: bool
+    wait: bool
+    timeout: str | None
+
+
+async def queue_run(
+    settings: Settings,
+    config: "Config | None",
+    kind: str,
+    asked: RunOptions,
+    output_format: Format,
+) -> ExitCode:
+    """Queue the run and print it. Exit 1 when it was waited for and failed."""
+    labels = _labels(asked.labels)
+    timeout_s = None
+    if asked.timeout is not None:
+        timeout_s = parse_duration(asked.timeout, "--timeout").total_seconds()
+    if asked.after is not None and asked.everything:
+        raise ConfigError("--after and --all exclude each other")
+    async with open_client(settings, config) as client:
+        options = InformOptions(
+            after=await _after(client, asked.after),
+            limit=asked.limit,
+            labels=labels,
+            order_by=asked.order_by,
+            process_existing=asked.process_existing,
+        )
+        run = await client.schedule_inform(
+            kind,
+            options,
+            from_watermark=not asked.everything,
+            requested_by="command line",
+            run_foreground=asked.foreground,
+        )
+        if asked.wait and not asked.foreground:
+            run = await _wait(client, run, timeout_s)
+    output.write_object(inform_run_record(run), output_format)
+    return _told(run)
+
+
+def _told(run: "InformRun") -> ExitCode:
+    if run.error is not None:
+        say(f"the inform run failed: {run.error}", label="error")
+        return ExitCode.FAILED
+    if run.finished_at is None:
+        note("queued for the workers; --wait waits for it")
+    return ExitCode.DONE
+
+
+async def _wait(client: "Client", run: "InformRun", timeout_s: float | None) -> "InformRun":
+    try:
+        async with asyncio.timeout(timeout_s):
+            while run.finished_at is None:
+                await asyncio.sleep(_POLL_S)
+                run = await client.inform_run(run.id)
+    except TimeoutError:
+        raise WaitTimeout(
+            f"inform run {run.id} of kind {run.kind!r} is still {run.state} after {timeout_s:g} s",
+            hint="does a worker of that kind run? see: delta status",
+        ) from None
+    return run
+
+
+async def _after(client: "Client", after: str | None) -> datetime | None:
+    if after is None:
+        return None
+    ago = duration_of(after)
+    if ago is None:
+        return parse_time(after, "--after")
+    return await database_now(client) - ago
+
+
+async def database_now(client: "Client") -> datetime:
+    """The database's clock, from which `5m` is counted."""
+    from delta_cli.engine.store import read
+
+    async with client.database.connection() as connection:
+        return await read.now(connection)
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for label in given:
+        name, equals, value = label.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--label {label!r} is not name=value")
+        labels[name] = value
+    return labels

@@ -1,0 +1,75 @@
+"""Reads lines of a file or stdin in a thread: neither signals nor the database are kept waiting."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from delta_cli.engine.errors import ConfigError
+
+_CHUNK: Final = 256 * 1024
+_CHUNKS_AHEAD: Final = 4
+
+
+async def numbered_lines(file: str, longest: int) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Lines that are not blank with their numbers from 1; None for one longer than `longest`."""
+    number, rest, skipping = 1, b"", False
+    async for chunk in _chunks(file):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if skipping or len(line) > longest:
+                yield number, None
+            elif line.strip():
+                yield number, line
+            number, skipping = number + 1, False
+        if len(rest) > longest:
+            rest, skipping = b"", True
+    if skipping:
+        yield number, None
+    elif rest.strip():
+        yield number, rest
+
+
+async def _chunks(file: str) -> AsyncIterator[bytes]:
+    descriptor = _open(file)
+    loop = asyncio.get_running_loop()
+    chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+    ahead = threading.Semaphore(_CHUNKS_AHEAD)
+
+    def read() -> None:
+        while True:
+            ahead.acquire()
+            try:
+                chunk: bytes | OSError = os.read(descriptor, _CHUNK)
+            except OSError as error:
+                chunk = error
+            loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            if not chunk or isinstance(chunk, OSError):
+                return
+
+    # A daemon: nobody can wake a thread that waits for somebody to type.
+    threading.Thread(target=read, name="delta-lines", daemon=True).start()
+    while chunk := await chunks.get():
+        if isinstance(chunk, OSError):
+            raise ConfigError(f"{_name(file)} cannot be read: {chunk.strerror}")
+        yield chunk
+        ahead.release()
+
+
+def _open(file: str) -> int:
+    if file == "-":
+        return sys.stdin.fileno()
+    try:
+        return os.open(file, os.O_RDONLY)
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            f"{Path(file)} cannot be read: {told}", hint="give a file of JSON lines, or - for stdin"
+        ) from error
+
+
+def _name(file: str) -> str:
+    return "stdin" if file == "-" else file

@@ -1,0 +1,191 @@
+"""The only writer of stdout: data as tables, JSON, JSON lines, CSV or Markdown.
+
+Commands hand over records: dictionaries of a documented shape (`records.py`). JSON keeps every
+value as it is; in the other formats text from outside is made harmless first.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from delta_cli.cli.tables import cell, draw
+from delta_cli.cli.text import escape_json, harmless
+
+Record: TypeAlias = Mapping[str, Any]
+
+#: The version of the shapes of JSON: it grows when a name changes its meaning or goes away.
+SHAPE_VERSION: Final = 1
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+def write_list(
+    records: Iterable[Record], form: Format, *, columns: Sequence[str], table: Sequence[str] = ()
+) -> None:
+    """Print a list. `columns` are all of a record's names, `table` those that a table shows."""
+    match form:
+        case Format.JSON:
+            _line(_json(list(records), indent=2))
+        case Format.JSONL:
+            for record in records:
+                _line(_json(record))
+        case Format.CSV:
+            _line(_csv_line(columns))
+            for record in records:
+                _line(_csv_line(_csv_cells(record, columns)))
+        case Format.TABLE | Format.MARKDOWN:
+            shown = list(table or columns)
+            _line(draw(shown, list(records), markdown=form is Format.MARKDOWN))
+    flush()
+
+
+def write_object(record: Record, form: Format) -> None:
+    """Print one object: in a table, a name and a value a line."""
+    match form:
+        case Format.JSON:
+            _line(_json(record, indent=2))
+        case Format.JSONL:
+            _line(_json(record))
+        case Format.CSV:
+            _line(_csv_line(list(record)))
+            _line(_csv_line(_csv_cells(record, list(record))))
+        case Format.TABLE | Format.MARKDOWN:
+            rows = [{"field": name, "value": value} for name, value in record.items()]
+            _line(draw(["field", "value"], rows, markdown=form is Format.MARKDOWN))
+    flush()
+
+
+def write_text(text: str) -> None:
+    """Print text of our own, as it is."""
+    _line(text)
+    flush()
+
+
+class Stream:
+    """Prints records one by one, each flushed at once. `widths` are those of a table's columns."""
+
+    def __init__(self, form: Format, columns: Sequence[str], table: Mapping[str, int]) -> None:
+        self._form: Format = form
+        self._columns: list[str] = list(columns)
+        self._table: Mapping[str, int] = table
+        self._array: list[Record] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        match self._form:
+            case Format.CSV:
+                _line(_csv_line(self._columns))
+            case Format.TABLE:
+                _line(self._padded({name: name for name in self._table}))
+            case Format.MARKDOWN:
+                _line("| " + " | ".join(self._table) + " |")
+                _line("|" + "---|" * len(self._table))
+            case Format.JSON | Format.JSONL:
+                return
+        flush()
+
+    def write(self, record: Record) -> None:
+        """Print one record; JSON is printed at the end, as one array."""
+        match self._form:
+            case Format.JSON:
+                self._array.append(record)
+                return
+            case Format.JSONL:
+                _line(_json(record))
+            case Format.CSV:
+                _line(_csv_line(_csv_cells(record, self._columns)))
+            case Format.TABLE:
+                _line(self._padded(record))
+            case Format.MARKDOWN:
+                cells = [cell(record.get(name), markdown=True) for name in self._table]
+                _line("| " + " | ".join(cells) + " |")
+        flush()
+
+    def close(self) -> None:
+        """Print what could not be printed before."""
+        if self._form is Format.JSON:
+            _line(_json(self._array, indent=2))
+            flush()
+
+    def _padded(self, record: Record) -> str:
+        cells = (cell(record.get(name)).ljust(width) for name, width in self._table.items())
+        return "  ".join(cells).rstrip()
+
+
+def flush() -> None:
+    """Hand over what was printed. Raises BrokenPipeError when nobody reads any more."""
+    sys.stdout.flush()
+
+
+def close_quietly() -> None:
+    """Nobody reads any more: let the interpreter's own last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def when_closed(
+    add_reader: Callable[[int, Callable[[], None]], None], end: Callable[[], None]
+) -> None:
+    """Call `end` when the reader of our pipe goes away, also while there is nothing to print."""
+    with contextlib.suppress(OSError, ValueError, NotImplementedError):
+        descriptor = sys.stdout.fileno()
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            add_reader(descriptor, end)
+
+
+def to_json(value: Any) -> Any:
+    """What `json` does not know: times as RFC 3339 in UTC, bytes as hexadecimal."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return escape_json(json.dumps(value, indent=indent, ensure_ascii=False, default=to_json))
+
+
+def _csv_cells(record: Record, columns: Sequence[str]) -> list[str]:
+    return [_csv_cell(record.get(name)) for name in columns]
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return harmless(value) if isinstance(value, str) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    text = to_json(value) if isinstance(value, (datetime, bytes)) else _json(value)
+    return text if isinstance(text, str) else str(text)
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stdout)

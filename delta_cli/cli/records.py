@@ -1,0 +1,196 @@
+"""The shapes of what is printed: rows of the engine as dictionaries with the columns' names.
+
+The names only grow. Times are UTC, durations say their unit, what is absent is null.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:  # declaring the commands must not load the engine
+    from delta_cli.engine.model import (
+        AttemptError,
+        Change,
+        Event,
+        InformRun,
+        KindStatus,
+        ResourceRow,
+        Status,
+        WorkerRow,
+    )
+
+Values = dict[str, Any]
+
+RESOURCE: Final = (
+    "id",
+    "namespace",
+    "kind",
+    "object_id",
+    "state",
+    "generation",
+    "synced_generation",
+    "term",
+    "attempt",
+    "max_attempts",
+    "sync_count",
+    "priority",
+    "due_at",
+    "lease_until",
+    "worker_id",
+    "created_at",
+    "updated_at",
+    "attempted_at",
+    "synced_at",
+    "external_created_at",
+    "object",
+    "hash",
+    "last_synced_object",
+    "metadata",
+    "tags",
+    "errors",
+)
+RESOURCE_TABLE: Final = (
+    "id",
+    "namespace",
+    "kind",
+    "object_id",
+    "state",
+    "attempt",
+    "due_at",
+    "synced_at",
+    "error",
+)
+EVENT: Final = (
+    "id",
+    "at",
+    "category",
+    "namespace",
+    "kind",
+    "object_id",
+    "state",
+    "attempt",
+    "max_attempts",
+    "generation",
+    "sync_count",
+    "worker",
+    "duration_ms",
+    "error",
+    "actor",
+)
+WORKER: Final = (
+    "id",
+    "host",
+    "pid",
+    "version",
+    "state",
+    "kinds",
+    "namespaces",
+    "in_flight",
+    "capacity",
+    "heartbeat_at",
+    "heartbeat_age_s",
+    "started_at",
+    "synced",
+    "failed",
+    "deleted",
+    "last_error",
+)
+WORKER_TABLE: Final = (
+    "id",
+    "host",
+    "pid",
+    "state",
+    "kinds",
+    "in_flight",
+    "capacity",
+    "heartbeat_age_s",
+    "synced",
+    "failed",
+    "last_error",
+)
+
+
+def resource_record(row: "ResourceRow") -> Values:
+    """All columns of a resource, without those of the drift."""
+    record = {name: getattr(row, name) for name in RESOURCE}
+    record["state"] = row.state.value
+    record["errors"] = [attempt_error_record(error) for error in row.errors]
+    return record
+
+
+def resource_table_record(row: "ResourceRow") -> Values:
+    """A resource for a table: the last error in place of all of them."""
+    last = row.errors[-1] if row.errors else None
+    record = {name: getattr(row, name, None) for name in RESOURCE_TABLE}
+    record["state"] = row.state.value
+    record["attempt"] = f"{row.attempt}/{row.max_attempts}"
+    record["error"] = f"{last.error}: {last.message}" if last else None
+    return record
+
+
+def attempt_error_record(error: "AttemptError") -> Values:
+    """One failed attempt."""
+    return asdict(error)
+
+
+def change_record(change: "Change") -> Values:
+    """One difference between the last synced object and the desired one."""
+    return asdict(change)
+
+
+def event_record(event: "Event") -> Values:
+    """One event of the log."""
+    record = {name: getattr(event, name) for name in EVENT}
+    return record | {"category": event.category.value, "state": event.state.value}
+
+
+def worker_record(worker: "WorkerRow") -> Values:
+    """One `delta run` process."""
+    record = {name: getattr(worker, name) for name in WORKER}
+    return record | {"heartbeat_age_s": round(worker.heartbeat_age_s, 3)}
+
+
+def kind_record(kind: "KindStatus") -> Values:
+    """How the resources of one kind and namespace stand."""
+    return {
+        "kind": kind.kind,
+        "namespace": kind.namespace,
+        "states": {state.value: count for state, count in kind.states.items()},
+        "due": kind.due,
+        "oldest_due_at": kind.oldest_due_at,
+    }
+
+
+def status_record(status: "Status") -> Values:
+    """The whole system."""
+    return {
+        "at": status.at,
+        "schema": status.schema,
+        "states": {state.value: count for state, count in status.states.items()},
+        "due": sum(kind.due for kind in status.kinds),
+        "kinds": [kind_record(kind) for kind in status.kinds],
+        "workers": [worker_record(worker) for worker in status.workers],
+    }
+
+
+def inform_run_record(run: "InformRun") -> Values:
+    """One run of an informer, its counts beside its other columns."""
+    record = {
+        name: getattr(run, name)
+        for name in (
+            "id",
+            "kind",
+            "state",
+            "after",
+            "limit",
+            "labels",
+            "order_by",
+            "process_existing",
+            "requested_by",
+            "worker_id",
+            "error",
+            "created_at",
+            "started_at",
+            "finished_at",
+        )
+    }
+    return record | {"state": run.state.value} | asdict(run.counts)

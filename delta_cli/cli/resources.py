@@ -1,0 +1,119 @@
+"""`delta get` and `delta list`: look at resources."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import (
+    RESOURCE,
+    RESOURCE_TABLE,
+    attempt_error_record,
+    change_record,
+    resource_record,
+    resource_table_record,
+)
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+from delta_cli.engine.settings import DEFAULT_NAMESPACE
+from delta_cli.engine.states import ResourceState
+
+if TYPE_CHECKING:
+    from delta_cli.engine.model import ResourceRow
+
+NamespaceFilter = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Only this namespace (default: all).")
+]
+StateFilter = Annotated[
+    list[ResourceState] | None, typer.Option("--state", "-s", help="Only this state; repeatable.")
+]
+TagFilter = Annotated[
+    list[str] | None, typer.Option("--tag", help="Only with this tag; all of them if repeated.")
+]
+_WIDE_FORMATS = (Format.TABLE, Format.MARKDOWN)
+
+
+async def list_resources(
+    settings: Settings,
+    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
+    *,
+    namespace: NamespaceFilter = None,
+    state: StateFilter = None,
+    tag: TagFilter = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 100,
+    after: Annotated[int, typer.Option(min=0, help="Only beyond this id: the next page.")] = 0,
+    output_format: OutputOption = Format.TABLE,
+) -> None:
+    """List resources in the order of their ids."""
+    from delta_cli.engine.store.read import ResourceFilter
+
+    chosen = ResourceFilter(kind=kind, namespace=namespace, states=state or None, tags=tag or None)
+    async with open_client(settings) as client:
+        page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
+        rows = [row async for row in page]
+    more, rows = bool(limit and len(rows) > limit), rows[: limit or None]
+    _write_rows(rows, output_format)
+    if more:
+        note(f"there are more: go on with --after {rows[-1].id}")
+
+
+def _write_rows(rows: "Iterable[ResourceRow]", output_format: Format) -> None:
+    record = resource_table_record if output_format in _WIDE_FORMATS else resource_record
+    output.write_list(map(record, rows), output_format, columns=RESOURCE, table=RESOURCE_TABLE)
+
+
+async def get_resource(
+    settings: Settings,
+    kind: Annotated[str, typer.Argument(help="The resource's kind.")],
+    object_id: Annotated[str, typer.Argument(metavar="ID", help="The object's id.")],
+    *,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Its namespace.")
+    ] = DEFAULT_NAMESPACE,
+    output_format: OutputOption = Format.TABLE,
+) -> None:
+    """Show one resource: its columns, its drift, and the errors of this round."""
+    async with open_client(settings) as client:
+        row = await client.get(kind, object_id, namespace=namespace)
+    changes = [change_record(change) for change in row.changes]
+    if output_format not in _WIDE_FORMATS:
+        output.write_object(resource_record(row) | {"changes": changes}, output_format)
+        return
+    record = resource_record(row)
+    errors = record.pop("errors")
+    output.write_object(record, output_format)
+    if changes and row.synced_at is not None:
+        output.write_text("\nDrift, from the last synced object to the desired one:")
+        output.write_list(changes, output_format, columns=("path", "old", "new"))
+    if errors:
+        output.write_text("\nErrors of this round, the newest last:")
+        columns = ("attempt", "at", "error", "message", "worker_id")
+        records = [attempt_error_record(error) for error in row.errors]
+        output.write_list(records, output_format, columns=columns)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the commands."""
+    command(
+        app,
+        "get",
+        examples=[
+            "delta get user bob@hello.com",
+            "delta get user bob@hello.com -o json | jq .changes",
+        ],
+        panel="Look",
+    )(get_resource)
+    command(
+        app,
+        "list",
+        examples=[
+            "delta list",
+            "delta list user --state failed --state degraded",
+            "delta list user --limit 0 -o jsonl | jq -r .object_id",
+        ],
+        panel="Look",
+    )(list_resources)

@@ -1,0 +1,87 @@
+"""`delta run`: a worker process, until a signal ends it or, with `--drain`, nothing is due."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from delta_cli.cli.application import require_application
+from delta_cli.cli.command import command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.logs import LogFormat, LogLevel, set_up_logs
+from delta_cli.cli.settings import Settings
+from delta_cli.engine.settings import check_limit, check_namespace
+
+if TYPE_CHECKING:
+    from delta_cli.engine.config import Config
+
+
+def run(
+    settings: Settings,
+    *,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", "-k", help="Only this kind; repeatable.")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", help="Only this namespace; repeatable."),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Works at once of each kind, in place of its parallelism.")
+    ] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="End when nothing is due; exit 8 if any failed.")
+    ] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Logs for people or as JSON.")
+    ] = LogFormat.TEXT,
+    log_level: Annotated[LogLevel, typer.Option(help="From where on to log.")] = LogLevel.INFO,
+) -> ExitCode | None:
+    """Work resources, as one worker of the fleet.
+
+    SIGTERM or Ctrl-C once: finish what runs, then exit 0. Twice: cancel it and give it back.
+    """
+    from delta_cli.cli.running import run_async
+    from delta_cli.cli.worker_run import WorkerRun
+
+    check_limit("--concurrency", concurrency)
+    for name in namespace or ():
+        check_namespace(name)
+    config = _only(require_application(settings), kind)
+    set_up_logs(log_format, log_level)
+    worker = WorkerRun(config, namespace or None, concurrency)
+    return run_async(worker.run(settings, drain=drain), _loop_factory())
+
+
+def _only(config: "Config", kinds: Sequence[str] | None) -> "Config":
+    """The application with the named kinds alone. Raises ConfigError for one that it has not."""
+    from dataclasses import replace
+
+    from delta_cli.engine.controller import Controllers
+
+    if not kinds:
+        return config
+    chosen = Controllers(config.controllers).only(kinds)
+    return replace(config, controllers=[chosen.controller(one) for one in chosen])
+
+
+def _loop_factory() -> Callable[[], Any] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "run",
+        examples=[
+            "delta run --app myapp:config",
+            "delta run --kind user --concurrency 20",
+            "delta run --drain || echo some failed",
+        ],
+        panel="Work",
+    )(run)

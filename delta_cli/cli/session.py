@@ -1,0 +1,85 @@
+"""Opens what commands need: a client or a bare database, configured or embedded."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from delta_cli.cli.logs import set_up_logs
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.config import Config
+    from delta_cli.engine.database import Database
+
+
+@asynccontextmanager
+async def open_client(
+    settings: Settings, config: "Config | None" = None
+) -> "AsyncIterator[Client]":
+    """An open client. Without `config`, one that has no controllers and so changes no settings.
+
+    Raises ConnectionFailed, SchemaError, and DeltaError for whatever the database refuses.
+    """
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.config import Config
+    from delta_cli.engine.explain import explain
+
+    set_up_logs(again=False)
+    source = settings.database()
+    if source.dsn is None:
+        announce_embedded()
+    client = Client(source.dsn, config or Config(schema=settings.schema_name))
+    try:
+        async with client:
+            yield client
+    except Exception as error:
+        meaning = explain(error, source.dsn or "", client.config.schema)
+        if meaning is None or meaning is error:
+            raise
+        raise meaning from error
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> "AsyncIterator[Database]":
+    """A database whose schema may not be there yet; its pool is not open."""
+    from delta_cli.engine.database import Database
+    from delta_cli.engine.explain import explain
+
+    async with _server(settings) as dsn:
+        try:
+            yield Database(dsn, schema=settings.schema_name, application_name="delta")
+        except Exception as error:
+            meaning = explain(error, dsn, settings.schema_name)
+            if meaning is None or meaning is error:
+                raise
+            raise meaning from error
+
+
+@asynccontextmanager
+async def _server(settings: Settings) -> AsyncIterator[str]:
+    source = settings.database()
+    if source.dsn is not None:
+        yield source.dsn
+        return
+    import asyncio
+
+    from delta_cli.engine.embedded import EmbeddedServer
+
+    announce_embedded()
+    server = EmbeddedServer()
+    try:
+        yield await asyncio.to_thread(server.join)
+    finally:
+        await asyncio.shield(asyncio.to_thread(server.leave))
+
+
+def announce_embedded() -> None:
+    """Say that no database is configured, where the embedded one is, and how to use another."""
+    from delta_cli.engine.embedded import default_folder
+
+    note(
+        f"no database is configured: using the embedded Postgres in {default_folder()}; "
+        "use another with --dsn or DELTA_DSN"
+    )

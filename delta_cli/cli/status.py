@@ -1,0 +1,59 @@
+"""`delta status`: how everything stands."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_record, worker_record
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+from delta_cli.engine.states import ResourceState
+
+if TYPE_CHECKING:
+    from delta_cli.engine.model import KindStatus, Status
+
+_STATES = tuple(state.value for state in ResourceState)
+_COLUMNS = ("kind", "namespace", *_STATES, "due", "oldest_due_at")
+
+
+async def show_status(settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+    """Show how many resources are in each state, and which workers are there."""
+    async with open_client(settings) as client:
+        status = await client.status()
+    if output_format in (Format.JSON, Format.JSONL):
+        output.write_object(status_record(status), output_format)
+        return
+    lanes = [_flat(kind) for kind in status.kinds]
+    output.write_list(lanes, output_format, columns=_COLUMNS)
+    if output_format is not Format.CSV:
+        _write_workers(status, output_format)
+
+
+def _write_workers(status: "Status", output_format: Format) -> None:
+    if not status.workers:
+        note("no workers run")
+        return
+    output.write_text("")
+    workers = [worker_record(worker) for worker in status.workers]
+    output.write_list(workers, output_format, columns=WORKER_TABLE)
+
+
+def _flat(kind: "KindStatus") -> Values:
+    """A lane with one column per state."""
+    record = kind_record(kind)
+    states = record.pop("states")
+    return record | {state: states.get(state, 0) for state in _STATES}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "status",
+        examples=["delta status", "delta status -o json | jq .states"],
+        panel="Look",
+    )(show_status)

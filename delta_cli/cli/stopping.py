@@ -1,0 +1,65 @@
+"""How `delta run` ends: the first signal drains, the second stops at once, and the process ends.
+
+A plain `work()` that hangs in its thread cannot be cancelled, and Python would wait for it at exit;
+`end_within` sees to it that the process ends all the same.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.talk import note
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Counts SIGTERM and SIGINT. `first` and `second` are set in turn."""
+
+    def __init__(self, on_first: Callable[[], None]) -> None:
+        self.first: asyncio.Event = asyncio.Event()
+        self.second: asyncio.Event = asyncio.Event()
+        self._on_first: Callable[[], None] = on_first
+        self._last: signal.Signals = signal.SIGTERM
+
+    def listen(self) -> None:
+        """Take over both signals in the running event loop."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._received, number)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a process says that a signal has ended."""
+        return ExitCode.INTERRUPTED if self._last is signal.SIGINT else ExitCode.TERMINATED
+
+    def _received(self, number: signal.Signals) -> None:
+        self._last = number
+        if not self.first.is_set():
+            self.first.set()
+            self._on_first()
+        elif not self.second.is_set():
+            note("stopping at once: running work is cancelled and given back")
+            self.second.set()
+
+
+def end_within(seconds: float, code: ExitCode) -> None:
+    """End the process after that time if threads or exit handlers hang."""
+    timer = threading.Timer(seconds, _end, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _end(code: ExitCode) -> None:
+    note("threads still run; the process ends without them")
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,92 @@
+"""Talk to the person at the terminal, on stderr only: notes, warnings, questions."""
+
+import os
+import sys
+from typing import Final
+
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.text import harmless_lines
+
+_COLOURS: Final = {"error": "1;31", "warning": "33", "hint": "36"}
+
+
+def say(text: str, *, label: str | None = None) -> None:
+    """Write to stderr; text from outside cannot drive the terminal or pass for another label."""
+    from delta_cli.engine.dsn import mask_secrets
+
+    write_stderr(f"{_coloured(label)}{indented(harmless_lines(mask_secrets(text)))}\n")
+
+
+def note(text: str) -> None:
+    """Tell something that a person may want to know."""
+    say(text, label="note")
+
+
+def warn(text: str) -> None:
+    """Tell something that a person should look at."""
+    say(text, label="warning")
+
+
+def indented(text: str) -> str:
+    """Lines after the first are set in, so that none of them passes for a label."""
+    return text.replace("\n", "\n  ")
+
+
+def write_stderr(text: str) -> None:
+    """Write to stderr, if there is one."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return
+
+
+def confirm(question: str) -> bool | None:
+    """Ask on the terminal, yes or no; None when there is nobody to ask."""
+    if not is_interactive():
+        return None
+    write_stderr(f"{harmless_lines(question)} [y/N] ")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        write_stderr("\n")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def require_yes(question: str, *, yes: bool) -> ExitCode | None:
+    """None: go on. Otherwise why not: nobody to ask (and no `--yes`), or the answer was no."""
+    if yes:
+        return None
+    answer = confirm(question)
+    if answer is None:
+        say(f"{question} nobody is here to answer", label="error")
+        say("give --yes to do it without a question, or look first with --dry-run", label="hint")
+        return ExitCode.USAGE
+    if not answer:
+        note("nothing was changed")
+        return ExitCode.FAILED
+    return None
+
+
+def is_interactive() -> bool:
+    """Whether a person can see a question and answer it."""
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def stderr_is_terminal() -> bool:
+    """Whether a progress bar makes sense."""
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    except (AttributeError, ValueError):
+        return False
+
+
+def _coloured(label: str | None) -> str:
+    if label is None:
+        return ""
+    colour = _COLOURS.get(label)
+    if colour is None or not stderr_is_terminal() or os.environ.get("NO_COLOR"):
+        return f"{label}: "
+    return f"\033[{colour}m{label}:\033[0m "

@@ -1,0 +1,34 @@
+"""`delta version`: what is installed."""
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.output import Format
+from delta_cli.cli.settings import Settings
+
+
+def print_version() -> None:
+    """Print Delta's version alone, quickly."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        output.write_text(f"delta {version('deltaloop')}")
+    except PackageNotFoundError:
+        output.write_text("delta 0+unknown")
+
+
+def show_version(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+    """Show the versions of Delta and of what it stands on."""
+    from delta_cli.engine.versions import component_versions
+
+    output.write_object(
+        component_versions() | {"output_shape": output.SHAPE_VERSION}, output_format
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(app, "version", examples=["delta version", "delta version -o json"], panel="Setup")(
+        show_version
+    )

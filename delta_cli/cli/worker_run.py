@@ -1,0 +1,143 @@
+"""One run of a worker process, from its start to its exit status."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.progress import progress_bar
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.stopping import StopSignals, end_within
+from delta_cli.cli.talk import note
+from delta_cli.engine.states import ResourceState
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.config import Config
+
+_FAILED: Final = (ResourceState.FAILED, ResourceState.DEGRADED)
+_LOOK_INTERVAL_S: Final = 0.5
+#: How long threads and exit handlers may take at the end.
+_PATIENCE_S: Final = 5.0
+_IMPATIENCE_S: Final = 0.5
+
+
+class WorkerRun:
+    """One run of a worker, from its start to its exit status."""
+
+    def __init__(
+        self, config: "Config", namespaces: Sequence[str] | None, concurrency: int | None
+    ) -> None:
+        self._config: Config = config
+        self._namespaces: Sequence[str] | None = namespaces
+        self._concurrency: int | None = concurrency
+        self._client: Client | None = None
+        self._signals: StopSignals = StopSignals(self._on_first_signal)
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(self, settings: Settings, *, drain: bool) -> ExitCode:
+        """Work until a signal, or until nothing is due."""
+        self._signals.listen()
+        self._task = asyncio.current_task()
+        try:
+            code = await self._connect_and_work(settings, drain=drain)
+        except asyncio.CancelledError:
+            if self._signals.first.is_set():
+                code = self._signals.exit_code
+            else:
+                raise
+        hard = code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+        end_within(_IMPATIENCE_S if hard else _PATIENCE_S, code)
+        return code
+
+    async def _connect_and_work(self, settings: Settings, *, drain: bool) -> ExitCode:
+        async with open_client(settings, self._config) as client:
+            self._limit(client)
+            began = (await client.status()).at
+            await client.start(namespaces=self._namespaces)
+            self._client = client
+            if drain:
+                await self._until_any(
+                    self._drain(client), self._signals.first.wait(), client.wait()
+                )
+            else:
+                await self._until_any(self._signals.first.wait(), client.wait())
+            return await self._stop(client, began, drain=drain)
+
+    def _limit(self, client: "Client") -> None:
+        # After the client has registered its kinds: the limit is this process's alone.
+        if self._concurrency is not None:
+            for kind in client.controllers:
+                object_type = client.controllers.object_type(kind)
+                object_type.settings = replace(object_type.settings, parallelism=self._concurrency)
+
+    async def _stop(self, client: "Client", began: datetime, *, drain: bool) -> ExitCode:
+        stopping = asyncio.create_task(client.stop())
+        await self._until_any(asyncio.wait([stopping]), self._signals.second.wait())
+        if not stopping.done():
+            await client.stop(hard=True)
+        summary = await stopping
+        if summary is not None and not summary.drained:
+            note(f"{summary.returned} resources were given back unfinished")
+            return self._signals.exit_code
+        if not drain:
+            return ExitCode.DONE
+        if self._signals.first.is_set():
+            return self._signals.exit_code  # asked to end before nothing was due
+        some_failed = summary is not None and summary.counts.failed > 0
+        if some_failed and await self._any_failed_since(client, began):
+            return ExitCode.SOME_FAILED
+        return ExitCode.DONE
+
+    async def _drain(self, client: "Client") -> None:
+        """Until nothing is due, showing how far it is."""
+        with progress_bar("working") as advance:
+            draining = asyncio.create_task(client.wait_until_drained())
+            total = 0
+            while not draining.done():
+                await asyncio.wait([draining], timeout=_LOOK_INTERVAL_S)
+                left = await self._left(client)
+                total = max(total, left)
+                advance(total - left, total)
+            await draining
+
+    async def _left(self, client: "Client") -> int:
+        kinds = (await client.status()).kinds
+        return sum(
+            kind.due + kind.states.get(ResourceState.PENDING, 0)
+            for kind in kinds
+            if kind.kind in client.controllers
+            and (self._namespaces is None or kind.namespace in self._namespaces)
+        )
+
+    async def _any_failed_since(self, client: "Client", began: datetime) -> bool:
+        """Whether a resource that was worked since then has not come right."""
+        from delta_cli.engine.store.read import ResourceFilter
+
+        for kind in client.controllers:
+            async for row in client.resources(ResourceFilter(kind=kind, states=_FAILED)):
+                chosen = self._namespaces is None or row.namespace in self._namespaces
+                if chosen and row.attempted_at is not None and row.attempted_at >= began:
+                    return True
+        return False
+
+    async def _until_any(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        """Until the first of them ends; raises what it raised."""
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_first_signal(self) -> None:
+        if self._client is None and self._task is not None:
+            self._task.cancel()  # nothing runs yet
+            return
+        note("draining: running work is finished, nothing new begins; once more to stop at once")
