@@ -58,10 +58,6 @@ def server(place: Path) -> Generator[EmbeddedServer]:
     """The server that all tests of this run share. Not to be stopped, restarted or configured."""
     server = EmbeddedServer(server_folder(place))
     server.join()
-    with psycopg.connect(server.dsn, autocommit=True) as connection:
-        # Nothing here outlives the run, and dropping a database syncs the files of all others.
-        connection.execute("alter system set fsync = off")
-        connection.execute("select pg_reload_conf()")
     yield server
     server.leave()
 

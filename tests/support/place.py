@@ -1,7 +1,9 @@
 """The folder of one test run, where its Postgres lives.
 
 It is not below pytest's own temporary folder, which only root may enter when root runs the tests:
-Postgres then runs as another user. What a killed run left is removed by the next one.
+Postgres then runs as another user. Where memory serves as a disk it lies there: nothing of it
+outlives the run, and dropping a database makes Postgres sync the files of all others. What a killed
+run left is removed by the next one.
 """
 
 import contextlib
@@ -15,6 +17,8 @@ from typing import IO
 from delta_cli.engine.embedded import EmbeddedServer
 
 _PREFIX = "delta-tests-"
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 4 * 1024**3
 _OWNER = "owner"
 _SERVER = "server"
 
@@ -23,7 +27,7 @@ class Place:
     """A folder that is ours as long as we hold the lock on its file `owner`."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_disk()))
         self.folder.chmod(0o755)
         # Locked before it has its name, so that nobody finds it free in between.
         unnamed = self.folder / f"{_OWNER}.new"
@@ -37,6 +41,14 @@ class Place:
         self._owner.close()
 
 
+def _disk() -> Path:
+    """Memory, where there is enough of it, else the usual place."""
+    writable = os.access(_MEMORY, os.W_OK | os.X_OK)
+    if writable and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
+        return _MEMORY
+    return Path(tempfile.gettempdir())
+
+
 def server_folder(place: Path) -> Path:
     """Where the server lives that all tests of a run share."""
     return place / _SERVER
@@ -44,7 +56,7 @@ def server_folder(place: Path) -> Path:
 
 def remove_abandoned_places() -> None:
     """Stop what killed runs of this user left running, and remove their folders."""
-    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+    for folder in _disk().glob(_PREFIX + "*"):
         # Other runs end and begin at the same time.
         with contextlib.suppress(FileNotFoundError):
             if folder.stat().st_uid == os.geteuid():
