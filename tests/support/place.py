@@ -17,7 +17,7 @@ from typing import IO
 from delta_cli.engine.embedded import EmbeddedServer
 
 _PREFIX = "delta-tests-"
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 _ENOUGH_BYTES = 4 * 1024**3
 _OWNER = "owner"
 _SERVER = "server"
