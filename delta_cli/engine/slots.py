@@ -5,6 +5,10 @@ Pure bookkeeping of one process; a slot is taken when a row is claimed and freed
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heapreplace
+from typing import TypeAlias
+
+Lane: TypeAlias = tuple[str, str]  # kind and namespace
 
 
 class Slots:
@@ -15,6 +19,9 @@ class Slots:
         self._max_workers: dict[str, int] = {}
         self._by_kind: Counter[str] = Counter()
         self._by_namespace: Counter[str] = Counter()
+        self._by_lane: Counter[Lane] = Counter()
+        self._served_at: dict[Lane, int] = {}
+        self._allocations: int = 0
         self.in_use: int = 0
 
     @property
@@ -30,43 +37,48 @@ class Slots:
         """A row was claimed."""
         self._by_kind[kind] += 1
         self._by_namespace[namespace] += 1
+        self._by_lane[kind, namespace] += 1
         self.in_use += 1
 
     def free(self, kind: str, namespace: str) -> None:
         """Its work has ended."""
         self._by_kind[kind] -= 1
         self._by_namespace[namespace] -= 1
+        self._by_lane[kind, namespace] -= 1
         self.in_use -= 1
 
-    def allocate(self, lanes: Iterable[tuple[str, str]], most: int) -> dict[tuple[str, str], int]:
-        """Free slots for each due lane, at most `most` in all, as even as the limits allow."""
-        waiting = [lane for lane in lanes if lane[0] in self._parallelism]
-        kinds = {kind: self._parallelism[kind] - self._by_kind[kind] for kind, _ in waiting}
+    def allocate(self, lanes: Iterable[Lane], most: int) -> dict[Lane, int]:
+        """Free slots for each due lane, at most `most` in all.
+
+        Slot after slot goes to the lane that has the fewest, of equals to the one that was served
+        the longest ago: a lane with a million due rows leaves the others their share, also where
+        there is one slot for all.
+        """
+        kinds = {kind: limit - self._by_kind[kind] for kind, limit in self._parallelism.items()}
         namespaces = {
-            name: self._max_workers.get(name, most) - self._by_namespace[name]
-            if name in self._max_workers
-            else most
-            for _, name in waiting
+            name: limit - self._by_namespace[name] for name, limit in self._max_workers.items()
         }
-        shares: Counter[tuple[str, str]] = Counter()
+        waiting = [
+            (self._by_lane[lane], self._served_at.get(lane, 0), order, lane)
+            for order, lane in enumerate(lanes)
+            if lane[0] in kinds
+        ]
+        heapify(waiting)
+        shares: Counter[Lane] = Counter()
         while waiting and most > 0:
-            of_kind = Counter(kind for kind, _ in waiting)
-            of_namespace = Counter(name for _, name in waiting)
-            lanes_left = len(waiting)
-            for lane in list(waiting):
-                kind, name = lane
-                free = min(most, kinds[kind], namespaces[name])
-                if free <= 0:
-                    waiting.remove(lane)
-                    continue
-                even = min(
-                    most // lanes_left,
-                    kinds[kind] // of_kind[kind],
-                    namespaces[name] // of_namespace[name],
-                )
-                share = min(free, max(1, even))
-                shares[lane] += share
-                kinds[kind] -= share
+            in_use, served_at, order, lane = waiting[0]
+            kind, name = lane
+            free = min(most, kinds[kind], namespaces.get(name, most))
+            if free <= 0:
+                heappop(waiting)
+                continue
+            share = 1 if len(waiting) > 1 else free
+            heapreplace(waiting, (in_use + share, served_at, order, lane))
+            shares[lane] += share
+            kinds[kind] -= share
+            if name in namespaces:
                 namespaces[name] -= share
-                most -= share
+            most -= share
+        self._allocations += 1
+        self._served_at.update(dict.fromkeys(shares, self._allocations))
         return dict(shares)
