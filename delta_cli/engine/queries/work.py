@@ -147,9 +147,13 @@ with outcome as materialized (
         errors = case
             when outcome.synced then '[]'
             when outcome.error is null then resource.errors
-            when jsonb_array_length(resource.errors) < resource.max_attempts
-                then resource.errors || (outcome.error || jsonb_build_object('at', now()))
-            else (resource.errors - 0) || (outcome.error || jsonb_build_object('at', now()))
+            else jsonb_path_query_array(
+                resource.errors || (outcome.error || jsonb_build_object('at', now())),
+                '$[$oldest to last]',
+                jsonb_build_object('oldest', greatest(
+                    jsonb_array_length(resource.errors) + 1 - resource.max_attempts, 0
+                ))
+            )
         end
     from outcome
     where resource.id = outcome.id
@@ -252,12 +256,13 @@ with overdue as materialized (
         worker_id = null,
         claimed_object = null,
         updated_at = now(),
-        errors = case
-            when jsonb_array_length(errors) < max_attempts then errors
-            else errors - 0
-        end || jsonb_build_object(
-            'attempt', attempt, 'at', now(), 'error', 'WorkerLost', 'message', 'worker lost',
-            'worker_id', worker_id
+        errors = jsonb_path_query_array(
+            errors || jsonb_build_object(
+                'attempt', attempt, 'at', now(), 'error', 'WorkerLost', 'message', 'worker lost',
+                'worker_id', worker_id
+            ),
+            '$[$oldest to last]',
+            jsonb_build_object('oldest', greatest(jsonb_array_length(errors) + 1 - max_attempts, 0))
         )
     where id = any(array(select id from overdue))
     returning *
