@@ -14,7 +14,10 @@ MASK: Final = "***"
 #: Any of these in the environment means that libpq knows a server.
 _LIBPQ_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT", "PGUSER")
 _SECRET_KEYS: Final = ("password", "sslpassword")
-_URL_PASSWORD: Final = re.compile(r"(?P<head>\w+://[^\s:/@]*):[^\s]*@(?=[^@\s]*(?:\s|$))")
+# The scheme's length is bounded: else a long text without any costs the square of its length.
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<head>(?<!\w)\w{1,40}://[^\s:/@]*):[^\s]*@(?=[^@\s]*(?:\s|$))"
+)
 _WORD_PASSWORD: Final = re.compile(
     r"(?i)\b(?P<key>(?:ssl)?password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
 )

@@ -42,6 +42,8 @@ _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
 _MOST_MESSAGE: Final = 4096
 _MOST_TRACE: Final = 4096
+#: Masking reads this much: more than is kept, so that no cut password is left at the end.
+_MOST_MASKED: Final = 16_384
 _SUCCESS: Final = landing_after_success()
 
 
@@ -346,7 +348,7 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception whose text cannot be had is still an error
         text = ""
-    return _storable(text)[:_MOST_MESSAGE] or type(error).__name__
+    return _storable(text[:_MOST_MASKED])[:_MOST_MESSAGE] or type(error).__name__
 
 
 def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
@@ -357,7 +359,7 @@ def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
             "error": type(error).__qualname__,
             "message": _message(error),
             # The end of a traceback says what happened and where.
-            "trace": _storable(trace)[-_MOST_TRACE:],
+            "trace": _storable(trace[-_MOST_MASKED:])[-_MOST_TRACE:],
             "worker_id": worker_id,
         }
     )
