@@ -57,9 +57,7 @@ async def test_an_equal_inform_during_work_causes_no_more_work(
         assert stage.values == [0]
 
 
-async def test_there_and_back_during_work_is_worked_once_more(
-    dsn: str, observer: Observer
-) -> None:
+async def test_there_and_back_during_work_is_worked_once_more(dsn: str, observer: Observer) -> None:
     stage = Stage()
     async with working(dsn, item_controller(stage.work)) as client:
         await client.inform(Item("a", 0))
@@ -203,9 +201,7 @@ async def test_work_that_informs_itself_and_others_does_not_dead_lock_a_tiny_poo
         client = client_from_context()
         if item.value == 0:
             await client.inform(Item(item.key, 1))
-            await client.inform_many(
-                Item(f"{item.key}-{name}", 1) for name in ("x", "y")
-            )
+            await client.inform_many(Item(f"{item.key}-{name}", 1) for name in ("x", "y"))
 
     started = time.monotonic()
     async with working(dsn, item_controller(work, parallelism=count)) as client:
