@@ -13,12 +13,15 @@ import typer
 
 from delta_cli.cli import (
     database,
+    demo,
     inform,
     migrate,
     output,
+    repair,
     resources,
     run,
     status,
+    subscribe,
     version,
 )
 from delta_cli.cli.command import AppOption, DebugOption, DsnOption, SchemaOption
@@ -61,7 +64,8 @@ def shared(
     """Options that stand before a command's name hold for it too."""
 
 
-for group in (run, inform, resources, status, migrate, database, version):
+_GROUPS = (run, inform, repair, resources, subscribe, status, migrate, database, demo, version)
+for group in _GROUPS:
     group.add_to(app)
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli.settings import Settings
-from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.errors import ConfigError, DeltaError
 
 if TYPE_CHECKING:
     from delta_cli.engine.config import Config
@@ -44,9 +44,7 @@ def load_config(spec: str) -> "Config":
     place, attribute = _split(spec)
     value: Any = _import(place, spec)
     for name in attribute.split("."):
-        if not hasattr(value, name):
-            raise ConfigError(f"application {spec!r}: {place} has no {name!r}", hint=HOW)
-        value = getattr(value, name)
+        value = _attribute(value, name, place, spec)
     if callable(value) and not isinstance(value, type):
         value = _called(value, spec)
     if not isinstance(value, Config):
@@ -110,9 +108,23 @@ def _told_by_us(error: BaseException) -> bool:
     return error.__traceback__ is not None and _culprit(error) is None
 
 
+def _attribute(value: Any, name: str, place: str, spec: str) -> Any:
+    # A module may make its Config when it is asked for, and refuse for a reason of its own.
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        raise ConfigError(f"application {spec!r}: {place} has no {name!r}", hint=HOW) from None
+    except DeltaError:
+        raise
+    except Exception as error:
+        raise _not_importable(spec, error) from error
+
+
 def _called(function: Any, spec: str) -> Any:
     try:
         return function()
+    except DeltaError:
+        raise
     except Exception as error:
         raise _not_importable(spec, error) from error
 

@@ -14,7 +14,7 @@ from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note, require_yes
+from delta_cli.cli.talk import is_agreed, note
 
 if TYPE_CHECKING:
     from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
@@ -90,9 +90,8 @@ def reset(
 ) -> ExitCode | None:
     """Remove the embedded Postgres with all its data; refused (exit 6) while others use it."""
     server = _server()
-    refusal = require_yes(f"Remove {server.folder} with everything in it?", yes=yes)
-    if refusal is not None:
-        return refusal
+    if not yes and not is_agreed(f"Remove {server.folder} with everything in it?"):
+        return ExitCode.FAILED
     server.reset()
     note(f"removed what was in {server.folder}")
     return None

@@ -52,6 +52,8 @@ def set_up_logs(
     ours.handlers = [handler]
     ours.propagate = False
     ours.setLevel(level.upper())
+    # It warns of what our own events tell better: lost connections, cancelled queries.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(handler)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from delta_cli.cli.logs import set_up_logs
@@ -75,8 +76,9 @@ async def _server(settings: Settings) -> AsyncIterator[str]:
         await asyncio.shield(asyncio.to_thread(server.leave))
 
 
+@cache
 def announce_embedded() -> None:
-    """Say that no database is configured, where the embedded one is, and how to use another."""
+    """Say once that no database is configured, where the embedded one is, and what else to do."""
     from delta_cli.engine.embedded import default_folder
 
     note(

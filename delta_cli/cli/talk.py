@@ -4,8 +4,8 @@ import os
 import sys
 from typing import Final
 
-from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.text import harmless_lines
+from delta_cli.engine.errors import ConfigError
 
 _COLOURS: Final = {"error": "1;31", "warning": "33", "hint": "36"}
 
@@ -52,19 +52,17 @@ def confirm(question: str) -> bool | None:
     return answer.strip().lower() in ("y", "yes")
 
 
-def require_yes(question: str, *, yes: bool) -> ExitCode | None:
-    """None: go on. Otherwise why not: nobody to ask (and no `--yes`), or the answer was no."""
-    if yes:
-        return None
+def is_agreed(question: str) -> bool:
+    """Whether the person says yes. Raises ConfigError when there is nobody to ask."""
     answer = confirm(question)
     if answer is None:
-        say(f"{question} nobody is here to answer", label="error")
-        say("give --yes to do it without a question, or look first with --dry-run", label="hint")
-        return ExitCode.USAGE
+        raise ConfigError(
+            f"nobody is here to answer: {question}",
+            hint="give --yes to do it without a question, or look first with --dry-run",
+        )
     if not answer:
         note("nothing was changed")
-        return ExitCode.FAILED
-    return None
+    return answer
 
 
 def is_interactive() -> bool:

@@ -1,0 +1,42 @@
+"""`delta demo`: the whole way once, on a folder that is mirrored into another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.settings import Settings
+
+
+async def demo(
+    settings: Settings,
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="The folder to mirror (default: a sample folder, which is made)."),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Where to (default: beside the sample folder).")
+    ] = None,
+    output_format: OutputOption = Format.TABLE,
+) -> ExitCode:
+    """See Delta work: mirror a folder, file by file, on the embedded Postgres by default.
+
+    Run it again: unchanged files cost nothing, changed ones are copied, removed ones removed.
+    """
+    from delta_cli.cli.demo_run import DemoRun
+
+    return await DemoRun(source, target).run(settings, output_format)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "demo",
+        examples=["delta demo", "delta demo --source photos --target /backup/photos"],
+        panel="Setup",
+    )(demo)

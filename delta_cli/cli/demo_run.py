@@ -1,0 +1,168 @@
+"""Runs the demo: inform of every file of a folder, work them all, and tell what became of them."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from delta_cli.cli import output
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.progress import Advance, progress_bar
+from delta_cli.cli.session import open_client, open_database
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note, say
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.settings import InformOptions
+from delta_cli.engine.states import ResourceState
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.database import Database
+    from delta_cli.engine.model import InformRun
+    from delta_cli.engine.runtime import WorkerSummary
+
+KIND: Final = "file"
+_SAMPLES: Final = 200
+_LOOK_INTERVAL_S: Final = 0.25
+_SETTLED: Final = (ResourceState.SYNCED, ResourceState.DEGRADED, ResourceState.DELETED)
+_FAILED: Final = (ResourceState.FAILED, ResourceState.DEGRADED)
+
+
+class DemoRun:
+    """One run of the demo."""
+
+    def __init__(self, source: Path | None, target: Path | None) -> None:
+        self._is_sample: bool = source is None
+        place = data_folder() / "demo"
+        self._source: Path = source or place / "source"
+        self._target: Path = target or (place if source is None else source.parent) / (
+            "target" if source is None else f"{source.resolve().name}-mirror"
+        )
+
+    async def run(self, settings: Settings, form: Format) -> ExitCode:
+        """Mirror the folder and print the summary."""
+        from delta_cli.examples.mirror import make_config
+
+        if self._is_sample:
+            make_samples(self._source)
+        elif not self._source.is_dir():
+            raise ConfigError(f"there is no folder {self._source}", hint="name one with --source")
+        note(f"mirroring {self._source} into {self._target}")
+        config = make_config(self._source, self._target, schema=settings.schema_name)
+        # Around the client's: so the embedded server is not stopped in between.
+        async with open_database(settings) as database:
+            await _migrate(database)
+            began = time.perf_counter()
+            async with open_client(settings, config) as client:
+                run, worked = await self._mirror(client)
+                record = await self._summary(client, run, worked, time.perf_counter() - began)
+        output.write_object(record, form)
+        if run.error is not None:
+            say(f"the folder could not be listed: {run.error}", label="error")
+            return ExitCode.FAILED
+        return ExitCode.SOME_FAILED if record["failed"] or run.counts.refused else ExitCode.DONE
+
+    async def _mirror(self, client: "Client") -> tuple["InformRun", "WorkerSummary | None"]:
+        with progress_bar("mirroring") as advance:
+            watching = asyncio.create_task(_watch(client, advance))
+            try:
+                await self._release_vanished(client)
+                await client.start()
+                run = await client.schedule_inform(
+                    KIND,
+                    InformOptions(process_existing=False),
+                    from_watermark=False,
+                    requested_by="demo",
+                    run_foreground=True,
+                )
+                return run, await client.stop()
+            finally:
+                watching.cancel()
+
+    async def _release_vanished(self, client: "Client") -> None:
+        """Have the resources worked again whose file is gone: their work removes the mirror's."""
+        from delta_cli.engine.store.read import ResourceFilter
+        from delta_cli.engine.store.repair import INVALIDATE, RETRY
+        from delta_cli.examples.mirror import vanished
+
+        chosen = ResourceFilter(kind=KIND, states=[ResourceState.SYNCED, *_FAILED])
+        rows = {row.object_id: row async for row in client.resources(chosen)}
+        gone = [rows[path] for path in await asyncio.to_thread(vanished, rows, self._source)]
+        if not gone:
+            return
+        note(f"{len(gone)} files are gone from the source: their mirrors are removed")
+        synced = [row for row in gone if row.state is ResourceState.SYNCED]
+        await client.repair_many(INVALIDATE, synced, actor="demo")
+        others = [row for row in gone if row.state is not ResourceState.SYNCED]
+        await client.repair_many(RETRY, others, actor="demo")
+
+    async def _summary(
+        self,
+        client: "Client",
+        run: "InformRun",
+        worked: "WorkerSummary | None",
+        duration_s: float,
+    ) -> dict[str, Any]:
+        states = await _states(client)
+        synced = worked.counts.synced if worked else 0
+        return {
+            "source": str(self._source),
+            "target": str(self._target),
+            "files": run.counts.seen,
+            "refused": run.counts.refused,
+            "copied": synced,
+            "removed": worked.counts.deleted if worked else 0,
+            "failed": sum(states.get(state, 0) for state in _FAILED),
+            "states": {state.value: count for state, count in states.items()},
+            "duration_s": round(duration_s, 2),
+            "copied_per_s": round(synced / duration_s, 1),
+        }
+
+
+async def _migrate(database: "Database") -> None:
+    from delta_cli.engine.schema import migrate
+
+    connection = await database.connect()
+    async with connection:
+        await migrate(connection, schema=database.schema)
+
+
+async def _watch(client: "Client", advance: Advance) -> None:
+    while True:
+        states = await _states(client)
+        advance(sum(states.get(state, 0) for state in _SETTLED), sum(states.values()))
+        await asyncio.sleep(_LOOK_INTERVAL_S)
+
+
+async def _states(client: "Client") -> dict[ResourceState, int]:
+    states: dict[ResourceState, int] = {}
+    for lane in (await client.status()).kinds:
+        if lane.kind == KIND:
+            for state, count in lane.states.items():
+                states[state] = states.get(state, 0) + count
+    return states
+
+
+def make_samples(folder: Path) -> None:
+    """Small files in a few folders; those that are there already stay as they are."""
+    if folder.is_dir():
+        return
+    for number in range(_SAMPLES):
+        file = folder / f"folder-{number % 8}" / f"file-{number:03}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"This is sample {number}.\n" * (1 + number % 40), encoding="utf-8")
+
+
+def data_folder(environ: Callable[[str], str | None] = os.environ.get) -> Path:
+    """Where this user's data of Delta lies."""
+    if chosen := environ("DELTA_DATA_DIR"):
+        return Path(chosen)
+    if chosen := environ("XDG_DATA_HOME"):
+        return Path(chosen) / "delta"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "delta"
+    return Path.home() / ".local" / "share" / "delta"

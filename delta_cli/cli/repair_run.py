@@ -1,0 +1,189 @@
+"""Finds the resources to repair, asks, repairs them in batches, and tells what became of each."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from delta_cli.cli import output
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.talk import is_agreed, note
+from delta_cli.engine.client import Client
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store.read import ResourceFilter
+from delta_cli.engine.store.repair import DELETE, INVALIDATE, RETRY, Repair
+
+_REPAIRS: Final = {repair.verb: repair for repair in (INVALIDATE, RETRY, DELETE)}
+_BATCH: Final = 500
+#: More are told as "more than so many" when asking.
+_MOST_COUNTED: Final = 1_000
+_SAMPLES: Final = 3
+_COLUMNS: Final = ("namespace", "kind", "object_id", "state", "outcome")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairOptions:
+    """What the command line asks for. `namespace` None: every one; `ids` empty: by the filters."""
+
+    verb: str
+    kind: str
+    ids: Sequence[str]
+    namespace: str | None
+    states: Sequence[ResourceState]
+    tags: Sequence[str]
+    dry_run: bool
+    yes: bool
+    actor: str
+
+
+class RepairRun:
+    """One run of a repair over named or filtered resources."""
+
+    def __init__(self, client: Client, options: RepairOptions) -> None:
+        self._client: Client = client
+        self._options: RepairOptions = options
+        self._repair: Repair = _REPAIRS[options.verb]
+        self._counts: dict[str, int] = {"applied": 0, "refused": 0, "missing": 0}
+
+    async def run(self, form: Format) -> ExitCode:
+        """Ask where that is needed, repair, and print a record per resource."""
+        self._check_states()
+        if self._needs_confirmation():
+            question = await self._question()
+            if question is not None and not is_agreed(question):
+                return ExitCode.FAILED
+        records = [record async for record in self._records()]
+        output.write_list(records, form, columns=_COLUMNS)
+        self._tell()
+        return self._exit_code()
+
+    def _check_states(self) -> None:
+        allowed = self._repair.from_states
+        never = [state.value for state in self._options.states if state not in allowed]
+        if never:
+            raise ConfigError(
+                f"{self._repair.verb} is refused for resources that are {', '.join(never)}",
+                hint=f"{self._repair.verb} takes resources that are {', '.join(allowed)}",
+            )
+
+    def _needs_confirmation(self) -> bool:
+        options = self._options
+        asks = not options.ids or self._repair is DELETE
+        return asks and not options.yes and not options.dry_run
+
+    async def _question(self) -> str | None:
+        """What to ask; None when there is nothing to do."""
+        options = self._options
+        if options.ids:
+            count, ids = f"{len(options.ids)}", list(options.ids)
+        else:
+            rows = [row async for row in self._filtered(limit=_MOST_COUNTED + 1)]
+            count = f"{len(rows)}" if len(rows) <= _MOST_COUNTED else f"more than {_MOST_COUNTED}"
+            ids = [row.object_id for row in rows]
+        if not ids:
+            return None
+        more = ", ..." if len(ids) > _SAMPLES else ""
+        samples = f" ({', '.join(ids[:_SAMPLES])}{more})"
+        return f"{self._repair.verb.capitalize()} {count} of kind {options.kind!r}{samples}?"
+
+    async def _records(self) -> AsyncIterator[dict[str, Any]]:
+        if not self._options.ids:
+            async for batch in _in_batches(self._filtered()):
+                for record in await self._repaired(batch):
+                    yield record
+            return
+        left = iter(self._options.ids)
+        while ids := list(islice(left, _BATCH)):
+            rows = {row.object_id: row for row in await self._named(ids)}
+            done = await self._repaired(list(rows.values()))
+            by_id = {record["object_id"]: record for record in done}
+            for object_id in ids:
+                yield by_id.get(object_id) or self._missing(object_id)
+
+    async def _named(self, ids: Sequence[str]) -> list[ResourceRow]:
+        options = self._options
+        chosen = ResourceFilter(kind=options.kind, namespace=options.namespace, object_ids=ids)
+        return [row async for row in self._client.resources(chosen)]
+
+    def _filtered(self, limit: int | None = None) -> AsyncIterator[ResourceRow]:
+        options = self._options
+        chosen = ResourceFilter(
+            kind=options.kind,
+            namespace=options.namespace,
+            states=options.states or self._repair.from_states,
+            tags=options.tags or None,
+        )
+        return self._client.resources(chosen, limit=limit)
+
+    async def _repaired(self, rows: Sequence[ResourceRow]) -> list[dict[str, Any]]:
+        """Repair rows as they were seen; a record of each, with the state that was found."""
+        allowed = [row for row in rows if row.state in self._repair.from_states]
+        if self._options.dry_run:
+            applied = {row.id for row in allowed}
+        else:
+            actor = self._options.actor
+            applied = set(await self._client.repair_many(self._repair, allowed, actor=actor))
+        moved = {row.id for row in allowed} - applied
+        seen_again = await self._look_again([row for row in rows if row.id in moved])
+        return [
+            self._record(seen_again.get(row.id, row), applied=row.id in applied) for row in rows
+        ]
+
+    async def _look_again(self, rows: Sequence[ResourceRow]) -> dict[int, ResourceRow]:
+        """The rows that somebody else has moved meanwhile, as they are now."""
+        if not rows:
+            return {}
+        chosen = ResourceFilter(kind=self._options.kind, object_ids=[row.object_id for row in rows])
+        return {row.id: row async for row in self._client.resources(chosen)}
+
+    def _record(self, row: ResourceRow, *, applied: bool) -> dict[str, Any]:
+        outcome = "applied" if applied else "refused"
+        self._counts[outcome] += 1
+        return {
+            "namespace": row.namespace,
+            "kind": row.kind,
+            "object_id": row.object_id,
+            "state": row.state.value,
+            "outcome": outcome,
+        }
+
+    def _missing(self, object_id: str) -> dict[str, Any]:
+        self._counts["missing"] += 1
+        return {
+            "namespace": self._options.namespace,
+            "kind": self._options.kind,
+            "object_id": object_id,
+            "state": None,
+            "outcome": "missing",
+        }
+
+    def _tell(self) -> None:
+        would = "would be " if self._options.dry_run else ""
+        counts = ", ".join(f"{count} {name}" for name, count in self._counts.items())
+        note(f"{self._repair.verb}: {would}{counts}")
+        if self._counts["refused"]:
+            allowed = ", ".join(self._repair.from_states)
+            note(f"{self._repair.verb} takes resources that are {allowed}")
+
+    def _exit_code(self) -> ExitCode:
+        if self._options.dry_run:
+            return ExitCode.DONE
+        if self._counts["missing"]:
+            return ExitCode.NOT_FOUND
+        if self._counts["refused"] and self._options.ids:
+            return ExitCode.REFUSED
+        return ExitCode.DONE
+
+
+async def _in_batches(rows: AsyncIterator[ResourceRow]) -> AsyncIterator[list[ResourceRow]]:
+    batch: list[ResourceRow] = []
+    async for row in rows:
+        batch.append(row)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
