@@ -1,7 +1,8 @@
 """Connections to one schema of one database: the pool, and what its failures mean.
 
-Every connection has Delta's schema as its search path and plans nested loops only: queue tables
-mislead the planner's statistics, and a hash join over a whole table is never right here.
+Every connection has Delta's schema as its search path and plans nested loops only, once per
+statement: queue tables mislead the planner's statistics, a hash join over a whole table is never
+right here, and planning a claim afresh costs as much as claiming.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, errors
@@ -34,6 +36,8 @@ _REFUSALS: Final = (
     errors.InvalidCatalogName,
 )
 
+#: A connection that was used within this time is taken for a living one.
+_FRESH_S: Final = 0.5
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
 
@@ -44,6 +48,7 @@ select
     set_config('enable_hashjoin', 'off', false),
     set_config('enable_mergejoin', 'off', false),
     set_config('jit', 'off', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('timezone', 'UTC', false)
 """
 
@@ -75,6 +80,7 @@ class Database:
         self.schema: str = schema
         self._application_name: str = application_name
         self._connect_timeout: timedelta = connect_timeout
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             min_size=1,
@@ -82,7 +88,8 @@ class Database:
             open=False,
             kwargs=self._arguments(),
             configure=self._configure,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
+            reset=self._note_use,
             timeout=connect_timeout.total_seconds(),
             # After an outage the next request tries at once instead of waiting out a long backoff.
             reconnect_timeout=2.0,
@@ -152,6 +159,14 @@ class Database:
             "connect_timeout": max(2, round(self._connect_timeout.total_seconds())),
         }
 
+    async def _check(self, connection: Connection) -> None:
+        """Prove that a connection lives, unless it did so a moment ago: that costs a round trip."""
+        if time.monotonic() - self._used.get(connection, 0.0) > _FRESH_S:
+            await AsyncConnectionPool.check_connection(connection)
+
+    async def _note_use(self, connection: Connection) -> None:
+        self._used[connection] = time.monotonic()
+
     async def _configure(self, connection: Connection) -> None:
         await connection.execute(_CONFIGURE, {"schema": self.schema})
 
@@ -159,8 +174,10 @@ class Database:
 def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFailed:
     """Why no connection came about, with what to do, and without any password."""
     where = mask_dsn(dsn) or "the server that libpq's PG* variables name"
-    reason = mask_secrets(str(error)).strip().splitlines()
-    detail = reason[-1].strip() if reason else type(error).__name__
+    lines = (line.strip() for line in mask_secrets(str(error)).splitlines())
+    # libpq's last line is often a question, which the hint asks better.
+    reason = [line for line in lines if line and not line.startswith("Is the server running")]
+    detail = reason[-1] if reason else type(error).__name__
     hint = "is the server running, and is the address right?"
     if isinstance(error, errors.InvalidPassword) or "password" in detail:
         hint = "check the user's password, or use a passfile"
