@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -37,7 +38,7 @@ from delta_cli.engine.statements import Steps, run_steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import events, read, registry, repair, runs
 from delta_cli.engine.store.events import EventFilter
-from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch, inform_one
+from delta_cli.engine.store.inform import Candidate, InformPolicy, get_row, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 
@@ -270,15 +271,24 @@ class Client:
         Raises InvalidObject, which names the field, and stores nothing.
         """
         candidate = self._encoder.candidate(obj, opts)
+        outcomes = await self._inform_batch([candidate], InformPolicy(), connection)
+        row = await self._run(get_row(candidate.encoded), connection)
+        return InformResult(outcomes[0], row)
+
+    async def _inform_batch(
+        self, batch: list[Candidate], policy: InformPolicy, connection: AnyConnection | None
+    ) -> list[InformOutcome]:
         own = connection is None
-        policy = InformPolicy(known_namespaces=self._known_namespaces if own else frozenset())
-        steps = inform_one(candidate, policy)
-        outcome, row = await self._run(steps, connection)
+        # A caller's transaction may be rolled back, and the namespace with it.
+        known = self._known_namespaces if own else frozenset[str]()
+        outcomes = await self._run(
+            inform_batch(batch, replace(policy, known_namespaces=known)), connection
+        )
         if own:
-            self._known_namespaces |= {row.namespace}
-        if outcome in ("created", "updated"):
-            await self._hint(connection, WORK, {row.kind})
-        return InformResult(outcome, row)
+            self._known_namespaces |= {one.encoded.namespace for one in batch}
+        if "created" in outcomes or "updated" in outcomes:
+            await self._hint(connection, WORK, {batch[0].encoded.kind})
+        return outcomes
 
     async def inform_many(
         self,
@@ -299,18 +309,8 @@ class Client:
         """
 
         async def write(batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
-            own = connection is None
-            policy = InformPolicy(
-                process_existing=process_existing,
-                look_first=look_first,
-                known_namespaces=self._known_namespaces if own else frozenset(),
-            )
-            outcomes = await self._run(inform_batch(batch, policy), connection)
-            if own:
-                self._known_namespaces |= {one.encoded.namespace for one in batch}
-            if "created" in outcomes or "updated" in outcomes:
-                await self._hint(connection, WORK, {batch[0].encoded.kind})
-            return outcomes
+            policy = InformPolicy(process_existing=process_existing, look_first=look_first)
+            return await self._inform_batch(batch, policy, connection)
 
         stream = InformStream(
             self._encoder, write, opts=opts, on_progress=on_progress, on_refused=on_refused
@@ -392,7 +392,7 @@ class Client:
             # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
             async with self.database.within(connection) as within:
                 for kind in kinds:
-                    await events.notify(within, channel, kind)
+                    await events.notify_within(within, channel, kind)
 
     # Repairing
 

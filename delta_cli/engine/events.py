@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from delta_cli.engine.database import Database, while_away
+from delta_cli.engine.database import Connection, Database, while_away
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.model import Event, EventGap
@@ -96,24 +96,33 @@ class Subscription(AsyncIterator[Event | EventGap]):
         """The next page, newest first so that it pops in order."""
         assert self.position is not None
         async with self._database.connection() as connection:
-            newest, oldest = await events.bounds(connection)
-            gap = self._gap(oldest)
-            page: list[Event | EventGap] = list(
-                await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
-            )
-        if not page and newest > self.position:
-            # Nothing of interest up to here: do not read that stretch again.
-            self.position = newest
+            gap = await self._gap(connection)
+            page = await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
+            if not page:
+                page = await self._skip(connection)
+        items: list[Event | EventGap] = [*reversed(page)]
         if gap is not None:
-            page.insert(0, gap)
-        page.reverse()
+            items.append(gap)
+        return items
+
+    async def _skip(self, connection: Connection) -> list[Event]:
+        """Nothing of interest up to now: do not read that stretch again."""
+        assert self.position is not None
+        newest, _ = await events.bounds(connection)
+        if newest <= self.position:
+            return []
+        # The newest first, the page after it: what appears in between is on the page.
+        page = await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
+        if not page:
+            self.position = newest
         return page
 
-    def _gap(self, oldest: int) -> EventGap | None:
+    async def _gap(self, connection: Connection) -> EventGap | None:
         """What retention has cut between the position and the oldest event; told once."""
         if self._checked_gap or self.position is None:
             return None
         self._checked_gap = True
+        _, oldest = await events.bounds(connection)
         missing = oldest - self.position - 1
         return EventGap(missing) if self.position > 0 and missing > 0 else None
 

@@ -32,6 +32,7 @@ class Worker:
     slots: Slots
     id: int = 0
     draining: bool = False
+    starved: bool = False  # rows are due, but claims wait for slots or for the completer
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     last_error: str | None = None
     last_claim: float | None = None  # time.monotonic()

@@ -19,6 +19,9 @@ _MOST_BACKLOG: Final = 4 * CLAIM_BATCH
 #: Slots that come free within this time are claimed for together.
 _GATHER_S: Final = 0.002
 
+#: When to look again after a claim that took all that was due.
+_LOOK_AGAIN_S: Final = 0.02
+
 
 class Claimer:
     """Looks which lanes are due, claims within their free slots, and sleeps until woken or due."""
@@ -33,7 +36,6 @@ class Claimer:
         self._worker: Worker = worker
         self._submit: Callable[[list[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
-        self._starved: bool = False  # rows are due, but no slot was free for them
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
         }
@@ -42,12 +44,13 @@ class Claimer:
         """Claim until the worker drains."""
         while not self._worker.draining:
             if self._backlog() > _MOST_BACKLOG:
+                self._worker.starved = True
                 await wait_for_wake(self._worker.work_wake, self._poll_s)
                 continue
             wait_s = await while_away("claimer", self.claim_once)
             if wait_s > 0 and not self._worker.draining:
                 await wait_for_wake(self._worker.work_wake, wait_s)
-                if self._starved:
+                if self._worker.starved:
                     await asyncio.sleep(_GATHER_S)
 
     async def claim_once(self) -> float:
@@ -57,7 +60,7 @@ class Claimer:
             lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
             due = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
             shares = worker.slots.allocate(due, CLAIM_BATCH)
-            self._starved = bool(due) and not shares
+            worker.starved = bool(due) and not shares
             if not shares or worker.draining:
                 return self._rest(lanes, nothing_due=not due)
             claimed = await work.claim(
@@ -72,8 +75,8 @@ class Claimer:
             self._submit(claimed)
             # Let works start before the next claim: it may be a long wait for the database.
             await asyncio.sleep(0)
-        # All that was asked for: there is more. Less: others were quicker, so look again soon.
-        return 0.0 if len(claimed) == sum(shares.values()) else _GATHER_S
+        # All that was asked for: there is more. Less: that was all, or others were quicker.
+        return 0.0 if len(claimed) == sum(shares.values()) else _LOOK_AGAIN_S
 
     def _rest(self, lanes: list[Lane], *, nothing_due: bool) -> float:
         if nothing_due and self._worker.slots.in_use == 0:

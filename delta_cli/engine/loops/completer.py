@@ -76,7 +76,8 @@ class Completer:
             self._flushing = 0
             if not self.backlog:
                 self._empty.set()
-            self._worker.work_wake.set()
+            if self._worker.starved:
+                self._worker.work_wake.set()
 
     async def _wait(self) -> None:
         """Until there may be something to write. Held outcomes are tried again also under load."""

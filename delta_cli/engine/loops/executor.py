@@ -215,7 +215,7 @@ class Executor:
 
     def _free(self, claim: Resource[Any]) -> None:
         self._worker.slots.free(claim.kind, claim.namespace)
-        if not self._worker.work_wake.is_set():
+        if self._worker.starved or self._worker.draining:
             self._worker.work_wake.set()
 
     # Time limits

@@ -49,7 +49,15 @@ with cleaned as (
 select count(*) from cleaned
 """
 
-# Wake whoever listens. A hint only: whoever misses it finds the rows by polling.
+# Wake whoever listens. A hint only: whoever misses it finds the rows by polling, so its commit need
+# not wait for the disk.
 NOTIFY: Final[LiteralString] = """
+select
+    set_config('synchronous_commit', 'off', true),
+    pg_notify(current_schema() || '.' || %(channel)s, %(payload)s)
+"""
+
+# The same within a caller's transaction, whose commit is none of our business.
+NOTIFY_WITHIN: Final[LiteralString] = """
 select pg_notify(current_schema() || '.' || %(channel)s, %(payload)s)
 """

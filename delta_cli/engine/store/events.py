@@ -54,5 +54,10 @@ async def notify(connection: Connection, channel: str, payload: str) -> None:
     await connection.execute(queries.NOTIFY, {"channel": channel, "payload": payload})
 
 
+async def notify_within(connection: Connection, channel: str, payload: str) -> None:
+    """Send a hint with the transaction that it tells of."""
+    await connection.execute(queries.NOTIFY_WITHIN, {"channel": channel, "payload": payload})
+
+
 def _list(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(values)

@@ -43,20 +43,17 @@ class InformPolicy:
     known_namespaces: frozenset[str] = field(default_factory=frozenset)
 
 
-def inform_one(
-    candidate: Candidate, policy: InformPolicy
-) -> Steps[tuple[InformOutcome, ResourceRow]]:
-    """Inform one object and read its row."""
-    outcomes = yield from inform_batch([candidate], policy)
-    rows = yield get_statement(
-        candidate.encoded.kind, candidate.encoded.namespace, candidate.encoded.object_id
+def get_row(encoded: EncodedObject) -> Steps[ResourceRow]:
+    """Read the resource of an object that was informed."""
+    rows = yield Statement(
+        queries.GET,
+        {
+            "kind": encoded.kind,
+            "namespace": encoded.namespace,
+            "object_id": encoded.object_id,
+        },
     )
-    return outcomes[0], resource_row(rows[0])
-
-
-def get_statement(kind: str, namespace: str, object_id: str) -> Statement:
-    """Read one resource by its key."""
-    return Statement(queries.GET, {"kind": kind, "namespace": namespace, "object_id": object_id})
+    return resource_row(rows[0])
 
 
 def inform_batch(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[list[InformOutcome]]:
