@@ -1,0 +1,81 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import CHECKOUT, run_python
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+DELTA = "from delta_cli.cli.app import main; main()"
+
+COMMANDS = """
+from typer.main import get_command
+from delta_cli.cli.app import app
+print(*get_command(app).commands)
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def promises() -> set[int]:
+    return {int(number) for number in re.findall(r"^\| (\d+) \| \*\*", README, re.MULTILINE)}
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    """A folder with the README's programs, each named by its first line, and a `delta` to run."""
+    for program in blocks("python"):
+        name = program.partition("\n")[0].removeprefix("# ")
+        (tmp_path / name).write_text(program, encoding="utf-8")
+    delta = tmp_path / "bin/delta"
+    delta.parent.mkdir()
+    delta.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{DELTA}' \"$@\"\n", encoding="utf-8")
+    delta.chmod(0o755)
+    return tmp_path
+
+
+def run_in(folder: Path, dsn: str, *command: str) -> str:
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "DELTA_DSN": dsn, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_application_does_what_the_readme_says(application: Path, dsn: str) -> None:
+    (script,) = blocks("sh")
+    printed = run_in(application, dsn, "sh", "-e", "-c", script)
+    assert [line.split()[3:5] for line in printed.splitlines()[-2:]] == [
+        ["ann", "synced"],
+        ["bob", "synced"],
+    ]
+    assert (application / "homes/bob/.forward").read_text() == "bob@hello.com"
+
+
+def test_informing_from_code_prints_what_the_readme_says(application: Path, dsn: str) -> None:
+    expected = re.search(r"print\(.*\)  # (.*)", (application / "signup.py").read_text())
+    assert expected is not None
+    assert run_in(application, dsn, sys.executable, "signup.py").strip() == expected.group(1)
+
+
+def test_the_commands_are_those_that_exist() -> None:
+    named = set(re.findall(r"^\| `delta (\w+)", README, re.MULTILINE))
+    assert named == set(run_python(COMMANDS).split())
+
+
+def test_every_test_of_a_guarantee_holds_a_promise_of_the_readme() -> None:
+    tests = (CHECKOUT / "tests/guarantees").glob("test_*.py")
+    numbers = {int(test.name.split("_")[1]) for test in tests}
+    assert numbers <= promises()
+
+
+def test_what_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if not (CHECKOUT / link).exists()] == []
