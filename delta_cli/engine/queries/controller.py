@@ -26,11 +26,6 @@ set inform_interval = excluded.inform_interval,
     registered_at = now()
 """
 
-# Whether a kind has ever had a controller, and the schema of its objects.
-GET: Final[LiteralString] = """
-select kind, object_schema, last_inform_time from delta_controller where kind = %(kind)s
-"""
-
 # Every kind that has ever had a controller.
 KINDS: Final[LiteralString] = """
 select kind from delta_controller order by kind
