@@ -1,3 +1,4 @@
 from tests.support.observing import observer
+from tests.support.processes import workers
 
-__all__ = ["observer"]
+__all__ = ["observer", "workers"]
