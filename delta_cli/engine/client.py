@@ -3,23 +3,25 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import psycopg
+from psycopg_pool import PoolTimeout
 
 from delta_cli.engine import schema
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
 from delta_cli.engine.controller import Controllers
-from delta_cli.engine.database import Database, describe_database_error
+from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import resolve_dsn
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound, StateConflict
 from delta_cli.engine.events import Subscription
+from delta_cli.engine.explain import explain
 from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.listener import Listener
@@ -92,8 +94,8 @@ class Client:
             await self._open()
         except psycopg.Error as error:
             await self._exits.aclose()
-            meaning = describe_database_error(error, self.config.schema)
-            raise (meaning or error) from error
+            dsn = self._database.dsn if self._database is not None else ""
+            raise explain(error, dsn, self.config.schema) or error from error
         except BaseException:
             await self._exits.aclose()
             raise
@@ -152,6 +154,15 @@ class Client:
                 "the client is not open", hint="use it as: async with Client(...) as client"
             )
         return self._database
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection whose errors are Delta's own, where a user can do something about them."""
+        try:
+            async with self.database.connection() as connection:
+                yield connection
+        except (psycopg.Error, PoolTimeout) as error:
+            raise explain(error, self.database.dsn, self.config.schema) or error from error
 
     def _opened_hints(self) -> HintSender:
         assert self.database and self._hints is not None
@@ -340,7 +351,7 @@ class Client:
         steps = runs.queue_run(
             kind, options, requested_by=requested_by, from_watermark=from_watermark
         )
-        async with self.database.connection() as check:
+        async with self._connection() as check:
             known = await read.known_kinds(check)
         if kind not in known:
             raise NotFound(
@@ -374,7 +385,7 @@ class Client:
 
     async def inform_run(self, run_id: int) -> InformRun:
         """One inform run. Raises NotFound."""
-        async with self.database.connection() as connection:
+        async with self._connection() as connection:
             return await runs.get_run(connection, run_id)
 
     async def _run(self, steps: Steps[R], connection: AnyConnection | None) -> R:
@@ -382,7 +393,7 @@ class Client:
         if connection is not None:
             async with self.database.within(connection) as within:
                 return await run_steps(within, steps)
-        async with self.database.connection() as own:
+        async with self._connection() as own:
             return await run_steps(own, steps)
 
     async def _hint(self, connection: AnyConnection | None, channel: str, kinds: set[str]) -> None:
@@ -469,7 +480,7 @@ class Client:
         self, kind: str, object_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> ResourceRow:
         """One resource. Raises NotFound."""
-        async with self.database.connection() as connection:
+        async with self._connection() as connection:
             row = await read.get(connection, kind, namespace, object_id)
         if row is None:
             raise NotFound(f"there is no resource {kind}/{object_id} in namespace {namespace!r}")
@@ -482,7 +493,7 @@ class Client:
         left = limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            async with self.database.connection() as connection:
+            async with self._connection() as connection:
                 page = await read.page(
                     connection, chosen or ResourceFilter(), after_id=after_id, limit=size
                 )

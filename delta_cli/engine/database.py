@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from delta_cli.engine.dsn import mask_dsn, mask_secrets
-from delta_cli.engine.errors import ConnectionFailed, DeltaError, SchemaBehind
+from delta_cli.engine.errors import ConnectionFailed
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -189,21 +189,6 @@ def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFaile
 def is_refusal(error: BaseException) -> bool:
     """Whether the server answered and refused us, so that waiting is of no use."""
     return isinstance(error, _REFUSALS)
-
-
-def describe_database_error(error: psycopg.Error, schema: str) -> DeltaError | None:
-    """The plain meaning of a database error that a user can mend; None for all others."""
-    primary = mask_secrets(error.diag.message_primary or str(error))
-    if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
-        return SchemaBehind(
-            f"schema {schema!r} is not set up: {primary}", hint="run: delta migrate"
-        )
-    if isinstance(error, errors.InsufficientPrivilege):
-        return DeltaError(
-            f"the database does not allow this: {primary}",
-            hint=f"grant the role its rights on schema {schema!r}, or connect as another role",
-        )
-    return None
 
 
 async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:

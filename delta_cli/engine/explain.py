@@ -1,11 +1,12 @@
 """What any failure around the database means, told as one error that a person can act on."""
 
 import psycopg
+from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from delta_cli.engine.database import describe_connection_error, describe_database_error
+from delta_cli.engine.database import describe_connection_error
 from delta_cli.engine.dsn import mask_secrets
-from delta_cli.engine.errors import DeltaError
+from delta_cli.engine.errors import DeltaError, SchemaBehind
 
 
 def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
@@ -26,10 +27,14 @@ def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
 
 
 def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:
-    meaning = describe_database_error(error, schema)
-    if meaning is not None:
-        return meaning
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return describe_connection_error(error, dsn)
     told = mask_secrets(error.diag.message_primary or str(error))
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
+        return SchemaBehind(f"schema {schema!r} is not set up: {told}", hint="run: delta migrate")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return DeltaError(
+            f"the database does not allow this: {told}",
+            hint=f"grant the role its rights on schema {schema!r}, or connect as another role",
+        )
     return DeltaError(f"the database refuses: {told}")
