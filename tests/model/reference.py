@@ -285,15 +285,16 @@ class Reference:
             row.attempt = 0 if moved else row.attempt - 1
         return len(held)
 
-    def rescue(self, batch: int) -> int:
+    def rescue(self) -> int:
+        """Returns how many claims were overdue."""
         overdue = [
-            (row.id, key)
+            key
             for key, row in self.rows.items()
             if row.state is S.PENDING and (row.overdue or row.worker in self.lost_workers)
         ]
-        for _, key in sorted(overdue)[:batch]:
+        for key in overdue:
             self._rescue(key)
-        return len(overdue[:batch])
+        return len(overdue)
 
     def _rescue(self, key: Key) -> None:
         row = self.rows[key]

@@ -289,8 +289,8 @@ class Machine(RuleBasedStateMachine):
         self._check()
 
     @precondition(lambda self: self._pending())
-    @rule(index=st.integers(0, 3), batch=st.integers(1, 4))
-    def lose_a_lease(self, index: int, batch: int) -> None:
+    @rule(index=st.integers(0, 3))
+    def lose_a_lease(self, index: int) -> None:
         pending = self._pending()
         key = pending[index % len(pending)]
         self._execute(
@@ -299,11 +299,11 @@ class Machine(RuleBasedStateMachine):
         )
         self.reference.rows[key].overdue = True
         self._look()
-        self._rescue(batch)
+        self._rescue()
 
     @precondition(lambda self: self._pending())
-    @rule(worker=st.integers(0, 1), batch=st.integers(1, 4))
-    def lose_a_worker(self, worker: int, batch: int) -> None:
+    @rule(worker=st.integers(0, 1))
+    def lose_a_worker(self, worker: int) -> None:
         lost = self.workers[worker]
         self._execute("update delta_worker set heartbeat_at = '-infinity' where id = %s", [lost])
         # None is silent for longer than the server has run.
@@ -311,12 +311,12 @@ class Machine(RuleBasedStateMachine):
         assert self._run(maintenance.mark_lost_workers(self.connection, lost_after=short)) == [lost]
         self.reference.lost_workers.add(lost)
         self.workers[worker] = self._run(self._worker())
-        self._rescue(batch)
+        self._rescue()
 
-    def _rescue(self, batch: int) -> None:
-        rescued = self._run(maintenance.rescue_resources(self.connection, batch=batch))
+    def _rescue(self) -> None:
+        rescued = self._run(maintenance.rescue_resources(self.connection, batch=10))
         self.reference.begin_step()
-        assert rescued == self.reference.rescue(batch)
+        assert rescued == self.reference.rescue()
         self._check()
 
     @precondition(lambda self: self.reference.has(S.SCHEDULED, S.FAILED))
