@@ -82,7 +82,10 @@ class Runtime:
         self._completer: Completer = Completer(self.worker, hints)
         self._executor: Executor = Executor(self.worker, finish=self._completer.put)
         self._claimer: Claimer = Claimer(
-            self.worker, submit=self._executor.submit, backlog=lambda: self._completer.backlog
+            self.worker,
+            submit=self._executor.submit,
+            backlog=lambda: self._completer.backlog,
+            known=lambda: self._executor.ids | self._completer.ids,
         )
         self._informer: Informer = Informer(self.worker, hints)
         self._heartbeat: Heartbeat = Heartbeat(self.worker, on_lost=self._begin_anew)

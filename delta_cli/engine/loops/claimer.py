@@ -32,10 +32,13 @@ class Claimer:
         *,
         submit: Callable[[list[Resource[Any]]], None],
         backlog: Callable[[], int],
+        known: Callable[[], set[int]],
     ) -> None:
         self._worker: Worker = worker
         self._submit: Callable[[list[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
+        self._known: Callable[[], set[int]] = known
+        self._unheard: bool = False  # a claim broke off: it may have been committed all the same
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
         }
@@ -57,18 +60,23 @@ class Claimer:
         """Claim one batch. Returns how long there is nothing to do unless woken, in seconds."""
         worker = self._worker
         async with worker.database.connection() as connection:
+            if self._unheard:
+                await work.release_others(connection, self._known, worker_id=worker.id)
+                self._unheard = False
             lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
             due = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
             shares = worker.slots.allocate(due, CLAIM_BATCH)
             worker.starved = bool(due) and not shares
             if not shares or worker.draining:
                 return self._rest(lanes, nothing_due=not due)
+            self._unheard = True
             claimed = await work.claim(
                 connection,
                 [LaneSlots(kind, name, slots) for (kind, name), slots in shares.items()],
                 worker_id=worker.id,
                 leases_s=self._leases_s,
             )
+            self._unheard = False
         worker.last_claim = time.monotonic()
         if claimed:
             worker.idle.clear()

@@ -36,7 +36,7 @@ class Completer:
         self._waiting: list[Outcome] = []
         self._held: list[Outcome] = []
         self._try_held_at: float = 0.0  # time.monotonic()
-        self._flushing: int = 0
+        self._flushing: list[Outcome] = []
         self._wake: asyncio.Event = asyncio.Event()
         self._empty: asyncio.Event = asyncio.Event()
         self._empty.set()
@@ -44,7 +44,12 @@ class Completer:
     @property
     def backlog(self) -> int:
         """Outcomes that are not written yet."""
-        return len(self._waiting) + len(self._held) + self._flushing
+        return len(self._waiting) + len(self._held) + len(self._flushing)
+
+    @property
+    def ids(self) -> set[int]:
+        """The resources whose outcomes are not written yet."""
+        return {outcome.id for outcome in (*self._waiting, *self._held, *self._flushing)}
 
     def put(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -71,9 +76,9 @@ class Completer:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             if not batch:
                 continue  # woken for what an earlier flush has taken along
-            self._flushing = len(batch)
+            self._flushing = batch
             await self._write(batch)
-            self._flushing = 0
+            self._flushing = []
             if not self.backlog:
                 self._empty.set()
             if self._worker.starved:

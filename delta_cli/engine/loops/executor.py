@@ -93,6 +93,12 @@ class Executor:
         return self._worker.slots.in_use
 
     @property
+    def ids(self) -> set[int]:
+        """The resources whose works are queued or running."""
+        running = {runner.claim.id for runner in self._runners if runner.claim is not None}
+        return running | {claim.id for claim in self._queue}
+
+    @property
     def stuck_threads(self) -> int:
         """Plain works whose thread runs on although their time is over."""
         return self._threads_stuck

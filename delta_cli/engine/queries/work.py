@@ -194,7 +194,13 @@ cross join lateral (
 ) as held
 """
 
-# Give claims back unworked: a hard stop. The attempt does not count.
+# All that a worker has claimed.
+CLAIMS_OF: Final[LiteralString] = """
+select id, term from delta_resource where lease_until is not null and worker_id = %(worker_id)s
+"""
+
+# Give claims back unworked: a hard stop, or a claim that was never heard of. The attempt does not
+# count.
 RELEASE: Final[LiteralString] = """
 update delta_resource
 set state = 'scheduled',

@@ -1,6 +1,6 @@
 """Claim, complete, release: what workers do to resources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -124,9 +124,25 @@ async def still_held(connection: Connection, outcomes: Sequence[Outcome]) -> set
 
 async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> int:
     """Give claims back unworked. Returns how many were still ours."""
+    return await _release(connection, [(claim.id, claim.term) for claim in claims])
+
+
+async def release_others(
+    connection: Connection, known: Callable[[], set[int]], *, worker_id: int
+) -> int:
+    """Give back what a worker has claimed beyond the ids that it knows of. Returns how many."""
+    cursor = await connection.execute(work.CLAIMS_OF, {"worker_id": worker_id})
+    claims: list[tuple[int, int]] = await cursor.fetchall()
+    # Asked only now: what ends in the meantime is no claim any more, and its term refuses us.
+    known_now = known()
+    unknown = [claim for claim in claims if claim[0] not in known_now]
+    return await _release(connection, unknown) if unknown else 0
+
+
+async def _release(connection: Connection, claims: Sequence[tuple[int, int]]) -> int:
     cursor = await connection.execute(
         work.RELEASE,
-        {"ids": [claim.id for claim in claims], "terms": [claim.term for claim in claims]},
+        {"ids": [claim_id for claim_id, _ in claims], "terms": [term for _, term in claims]},
         binary=True,
     )
     return len(await cursor.fetchall())
