@@ -1,0 +1,111 @@
+"""Real processes are killed in `tests/faults/test_killed_workers.py`; here is what is due when."""
+
+import pytest
+
+from delta_cli import Client
+from tests.support.engine import IMPATIENT, Item, Stage, item_controller, quick_config, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+
+async def claimed_by_a_lost_worker(observer: Observer, *, silent_s: float) -> None:
+    """As a worker leaves it that was killed `silent_s` ago while it worked everything."""
+    await observer.do(
+        "with worker as ("
+        "  insert into delta_worker (host, pid, version, kinds, capacity, heartbeat_at)"
+        "  values ('elsewhere', 1, '0', '{item}', 1, now() - %s * interval '1 second')"
+        "  returning id"
+        ") update delta_resource set state = 'pending', term = term + 1, attempt = attempt + 1,"
+        " due_at = null, lease_until = 'infinity', attempted_at = now(),"
+        " worker_id = (select id from worker)",
+        silent_s,
+    )
+
+
+async def test_what_a_lost_worker_claimed_is_due_again_however_long_its_lease(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage(opened=True)
+    async with Client(dsn, quick_config(item_controller(stage.work), **IMPATIENT)) as client:
+        await client.inform(Item("a"))
+        # The server of a test may be younger than the silence; then its start is what counts.
+        await claimed_by_a_lost_worker(observer, silent_s=5)
+        await client.start()
+        row = await observer.until_state("a", "synced")
+        assert (row["term"], row["sync_count"]) == (3, 1)
+
+
+async def test_what_a_silent_worker_claimed_is_left_alone_until_it_is_lost(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage(opened=True)
+    async with Client(dsn, quick_config(item_controller(stage.work))) as client:
+        await client.inform_many([Item("a")])
+        await claimed_by_a_lost_worker(observer, silent_s=5)  # lost is 15 seconds here
+        await client.start()
+        await client.inform(Item("b"))
+        await observer.until_state("b", "synced")
+        # Several rescues have passed by.
+        await eventually(lambda: passed(observer, 0.5))
+        assert (await observer.resource("a"))["state"] == "pending"
+
+
+async def passed(observer: Observer, seconds: float) -> bool:
+    return await observer.value(
+        "select now() - max(started_at) > %s * interval '1 second' from delta_worker", seconds
+    )
+
+
+@pytest.mark.parametrize("state", ["scheduled", "failed", "expired"])
+async def test_rescue_works_whatever_the_state_was_before_the_claim(
+    dsn: str, observer: Observer, state: str
+) -> None:
+    stage = Stage(opened=True)
+    async with Client(dsn, quick_config(item_controller(stage.work), **IMPATIENT)) as client:
+        await client.inform(Item("a"))
+        await observer.do(
+            "update delta_resource set state = %s::delta_resource_state, attempt = 1,"
+            " synced_at = now(), synced_generation = 1",
+            state,
+        )
+        await claimed_by_a_lost_worker(observer, silent_s=5)
+        await client.start()
+        await observer.until_state("a", "synced")
+
+
+async def test_a_lease_that_ran_out_is_rescued_though_its_worker_lives(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    async with working(dsn, item_controller(stage.work, parallelism=2)) as client:
+        await client.inform(Item("a"))
+        await eventually(lambda: stage.running)
+        await observer.do("update delta_resource set lease_until = now() - interval '1 second'")
+        await eventually(lambda: stage.running == 2)
+        (event,) = await observer.events()
+        assert event == ("object_rescued", "a", "scheduled")
+
+
+async def test_a_claim_whose_answer_was_lost_is_worked_again(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server commits a claim and the connection breaks before the worker hears of it."""
+    import psycopg
+
+    from delta_cli.engine.store import work
+
+    real, answers = work.claim, iter([False])
+
+    async def claim(*args: object, **options: object) -> object:
+        claimed = await real(*args, **options)  # pyright: ignore[reportArgumentType]
+        if claimed and not next(answers, True):
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return claimed
+
+    monkeypatch.setattr(work, "claim", claim)
+    stage = Stage(opened=True)
+    async with working(dsn, item_controller(stage.work)) as client:
+        await client.inform(Item("a"))
+        row = await observer.until_state("a", "synced")
+        assert row["sync_count"] == 1
+        assert len(stage.begun) == 1

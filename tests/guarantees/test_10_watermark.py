@@ -1,0 +1,205 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from delta_cli import Client, InformOptions, InformRun
+from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+MORNING = datetime(2024, 5, 1, 8, tzinfo=UTC)
+OVERLAP = timedelta(minutes=1)
+
+
+@dataclass
+class Dated(Item):
+    created_at: datetime = MORNING
+    kind: ClassVar[str] = "item"
+
+
+class Listing:
+    """What an informer reports; an exception among it is raised there."""
+
+    def __init__(self, *reports: Any) -> None:
+        self.reports = reports
+        self.given: list[InformOptions] = []
+
+    async def inform(self, options: InformOptions) -> AsyncIterator[Item]:
+        self.given.append(options)
+        for report in self.reports:
+            if isinstance(report, Exception):
+                raise report
+            yield report
+
+    @property
+    def after(self) -> list[datetime | None]:
+        return [options.after for options in self.given]
+
+
+def dated(key: str, hours: int) -> Dated:
+    return Dated(key, 0, MORNING + timedelta(hours=hours))
+
+
+def listing_client(dsn: str, listing: Listing, **settings: Any) -> Any:
+    work = Stage(opened=True).work
+    return working(
+        dsn, item_controller(work, inform=listing.inform, inform_overlap=OVERLAP), **settings
+    )
+
+
+async def run(client: Client, **options: Any) -> InformRun:
+    """Queue a run and wait for its end."""
+    queued = await client.schedule_inform("item", **options)
+
+    async def ended() -> InformRun | None:
+        found = await client.inform_run(queued.id)
+        return found if found.finished_at else None
+
+    return await eventually(ended)
+
+
+async def watermark(observer: Observer) -> datetime | None:
+    return await observer.value("select last_inform_time from delta_controller")
+
+
+async def test_the_first_run_gets_no_mark_and_the_next_the_newest_object_less_the_overlap(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("a", 1), dated("c", 3), dated("b", 2))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        await run(client)
+    newest = MORNING + timedelta(hours=3)
+    assert listing.after == [None, newest - OVERLAP]
+    assert await watermark(observer) == newest - OVERLAP
+
+
+async def test_a_failed_listing_leaves_the_mark_and_the_objects_before_its_failure(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("a", 1))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        mark = await watermark(observer)
+        listing.reports = (dated("b", 2), dated("c", 3), ConnectionError("the API broke off"))
+        failed = await run(client)
+        assert (failed.state, failed.counts.created) == ("failed", 2)
+        assert failed.error == "ConnectionError: the API broke off"
+        assert await watermark(observer) == mark
+        await observer.until_all("synced", 3)
+        listing.reports = (dated("d", 4),)
+        assert (await run(client)).state == "succeeded"
+    assert listing.after == [None, mark, mark]
+    assert await watermark(observer) == MORNING + timedelta(hours=4) - OVERLAP
+
+
+async def test_a_first_listing_that_fails_leaves_no_mark(dsn: str, observer: Observer) -> None:
+    listing = Listing(dated("a", 1), ValueError("no"))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        assert await watermark(observer) is None
+        await run(client)
+    assert listing.after == [None, None]
+
+
+async def test_a_listing_of_2500_objects_that_fails_keeps_them_all(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(*(dated(f"item-{number}", 1) for number in range(2_500)), ValueError("no"))
+    async with listing_client(dsn, listing) as client:
+        failed = await run(client)
+        assert (failed.state, failed.counts.created) == ("failed", 2_500)
+        assert await observer.value("select count(*) from delta_resource") == 2_500
+        assert await watermark(observer) is None
+
+
+async def test_a_listing_that_hangs_fails_and_leaves_the_mark(dsn: str, observer: Observer) -> None:
+    stage = Stage()
+
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        yield dated("a", 1)
+        await stage.open.wait()
+
+    controller = item_controller(stage.work, inform=inform, inform_timeout=seconds(0.2))
+    async with working(dsn, controller) as client:
+        failed = await run(client)
+        assert failed.state == "failed"
+        assert failed.error is not None
+        assert "reported nothing for 0.2 s" in failed.error
+        assert failed.counts.created == 1
+        assert await watermark(observer) is None
+
+
+async def test_the_mark_is_never_beyond_the_database_s_now(dsn: str, observer: Observer) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    listing = Listing(Dated("a", 0, tomorrow))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        assert await observer.value(
+            "select last_inform_time between now() - interval '90 seconds'"
+            " and now() - interval '60 seconds' from delta_controller"
+        )
+
+
+async def test_without_creation_times_the_mark_is_the_start_of_the_run(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(Item("a"))
+    async with listing_client(dsn, listing) as client:
+        first = await run(client)
+        assert first.started_at is not None
+        assert await watermark(observer) == first.started_at - OVERLAP
+
+
+async def test_the_mark_never_goes_back(dsn: str, observer: Observer) -> None:
+    listing = Listing(dated("a", 5))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        mark = await watermark(observer)
+        listing.reports = (dated("b", 1),)
+        await run(client)
+        assert await watermark(observer) == mark
+
+
+async def test_a_refused_object_is_counted_and_the_others_are_stored(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("a", 1), dated("nul\0", 2), dated("b", 3))
+    async with listing_client(dsn, listing) as client:
+        ended = await run(client)
+        assert (ended.state, ended.counts.created, ended.counts.refused) == ("succeeded", 2, 1)
+        await observer.until_all("synced", 2)
+
+
+async def test_a_run_whose_worker_died_runs_again_from_the_old_mark(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("a", 1))
+    async with Client(dsn, quick_config(item_controller(Stage().work, inform=listing.inform))):
+        pass  # makes the kind known
+    async with Client(dsn, quick_config()) as client:
+        queued = await client.schedule_inform("item")
+    await observer.do(
+        "update delta_inform set state = 'running', worker_id = 4711, started_at = now(),"
+        " lease_until = now() + interval '1 hour'"
+    )
+    async with listing_client(dsn, listing) as client:
+        await eventually(lambda: listing.given)
+        await observer.until_all("synced", 1)
+        assert listing.after == [None]
+        assert (await client.inform_run(queued.id)).id == queued.id
+
+
+async def test_an_informer_does_not_bring_back_what_was_deleted(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("a", 1), dated("b", 1))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        await observer.until_all("synced", 2)
+        await client.delete("item", "a")
+        listing.reports = (Dated("a", 7, MORNING), dated("b", 1))
+        ended = await run(client)
+        assert (ended.counts.skipped, ended.counts.unchanged) == (1, 1)
+        assert (await observer.resource("a"))["state"] == "deleted"
