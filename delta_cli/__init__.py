@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.settings import NamespaceConfig as NamespaceConfig
     from delta_cli.engine.settings import ObjectSettings as ObjectSettings
     from delta_cli.engine.states import ResourceState as ResourceState
+    from delta_cli.engine.sync_client import SyncClient as SyncClient
 
 _HOMES = {
     "backoff": ("ExponentialBackoff", "RetryPolicy"),
@@ -83,6 +84,7 @@ _HOMES = {
     ),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),
+    "sync_client": ("SyncClient",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

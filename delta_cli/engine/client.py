@@ -19,7 +19,7 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import resolve_dsn
 from delta_cli.engine.embedded import EmbeddedServer
-from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound, StateConflict
+from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject
 from delta_cli.engine.events import Subscription
 from delta_cli.engine.explain import explain
 from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
@@ -40,7 +40,7 @@ from delta_cli.engine.statements import Steps, run_steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import events, read, registry, repair, runs
 from delta_cli.engine.store.events import EventFilter
-from delta_cli.engine.store.inform import Candidate, InformPolicy, get_row, inform_batch
+from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 
@@ -283,7 +283,9 @@ class Client:
         """
         candidate = self._encoder.candidate(obj, opts)
         outcomes = await self._inform_batch([candidate], InformPolicy(), connection)
-        row = await self._run(get_row(candidate.encoded), connection)
+        encoded = candidate.encoded
+        steps = read.get_steps(encoded.kind, encoded.namespace, encoded.object_id)
+        row = await self._run(steps, connection)
         return InformResult(outcomes[0], row)
 
     async def _inform_batch(
@@ -351,13 +353,6 @@ class Client:
         steps = runs.queue_run(
             kind, options, requested_by=requested_by, from_watermark=from_watermark
         )
-        async with self._connection() as check:
-            known = await read.known_kinds(check)
-        if kind not in known:
-            raise NotFound(
-                f"no controller has ever registered kind {kind!r}",
-                hint=f"known kinds: {', '.join(known) or 'none'}",
-            )
         if run_foreground:
             return await self._inform_foreground(kind, steps)
         run = await self._run(steps, connection)
@@ -370,12 +365,13 @@ class Client:
                 f"kind {kind!r} has no controller in this process",
                 hint="queue the run instead, or give the application with --app",
             )
+        # Queued before the worker starts, whose interval might else queue the same listing first.
+        run = await self._run(steps, None)
         was_working = self._runtime is not None
         if not was_working:
             await self.start(kinds=[kind])
         try:
             assert self._runtime is not None
-            run = await self._run(steps, None)
             await self._runtime.inform_now(kind, run.id)
             await self.wait_until_drained()
         finally:
@@ -401,9 +397,7 @@ class Client:
             self._send_hint(channel, *kinds)
         elif self.config.notify:
             # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
-            async with self.database.within(connection) as within:
-                for kind in kinds:
-                    await events.notify_within(within, channel, kind)
+            await self._run(events.notify_steps(channel, sorted(kinds)), connection)
 
     # Repairing
 
@@ -467,11 +461,7 @@ class Client:
         repaired = await self.repair_many(what, [row], actor=actor)
         after = await self.get(kind, object_id, namespace=namespace)
         if not repaired:
-            allowed = ", ".join(what.from_states)
-            raise StateConflict(
-                f"{kind}/{object_id} is {after.state}: {what.verb} is refused",
-                hint=f"{what.verb} takes resources that are {allowed}",
-            )
+            raise repair.refusal(what, after)
         return after
 
     # Reading
@@ -480,11 +470,7 @@ class Client:
         self, kind: str, object_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> ResourceRow:
         """One resource. Raises NotFound."""
-        async with self._connection() as connection:
-            row = await read.get(connection, kind, namespace, object_id)
-        if row is None:
-            raise NotFound(f"there is no resource {kind}/{object_id} in namespace {namespace!r}")
-        return row
+        return await self._run(read.get_steps(kind, namespace, object_id), None)
 
     async def resources(
         self, chosen: ResourceFilter | None = None, *, after_id: int = 0, limit: int | None = None

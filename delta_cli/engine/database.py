@@ -42,7 +42,7 @@ _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
 
 # One round trip that makes a new connection Delta's own.
-_CONFIGURE: Final[LiteralString] = """
+CONFIGURE: Final[LiteralString] = """
 select
     set_config('search_path', quote_ident(%(schema)s), false),
     set_config('enable_hashjoin', 'off', false),
@@ -53,10 +53,10 @@ select
 """
 
 # The same search path for the length of a caller's transaction, and back.
-_ENTER_SCHEMA: Final[LiteralString] = """
+ENTER_SCHEMA: Final[LiteralString] = """
 select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
 """
-_LEAVE_SCHEMA: Final[LiteralString] = """
+LEAVE_SCHEMA: Final[LiteralString] = """
 select set_config('search_path', %(search_path)s, true)
 """
 
@@ -148,9 +148,9 @@ class Database:
             await connection.execute("select")
         async with connection.transaction():
             cursor = connection.cursor(row_factory=tuple_row)
-            row = await (await cursor.execute(_ENTER_SCHEMA, {"schema": self.schema})).fetchone()
+            row = await (await cursor.execute(ENTER_SCHEMA, {"schema": self.schema})).fetchone()
             yield connection
-            await cursor.execute(_LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+            await cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -168,7 +168,7 @@ class Database:
         self._used[connection] = time.monotonic()
 
     async def _configure(self, connection: Connection) -> None:
-        await connection.execute(_CONFIGURE, {"schema": self.schema})
+        await connection.execute(CONFIGURE, {"schema": self.schema})
 
 
 def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFailed:

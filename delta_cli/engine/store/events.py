@@ -7,6 +7,7 @@ from datetime import datetime
 from delta_cli.engine.database import Connection
 from delta_cli.engine.model import Event
 from delta_cli.engine.queries import event as queries
+from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.store import rows
 
 
@@ -54,9 +55,10 @@ async def notify(connection: Connection, channel: str, payload: str) -> None:
     await connection.execute(queries.NOTIFY, {"channel": channel, "payload": payload})
 
 
-async def notify_within(connection: Connection, channel: str, payload: str) -> None:
-    """Send a hint with the transaction that it tells of."""
-    await connection.execute(queries.NOTIFY_WITHIN, {"channel": channel, "payload": payload})
+def notify_steps(channel: str, payloads: Sequence[str]) -> Steps[None]:
+    """Send hints with the transaction that they tell of."""
+    for payload in payloads:
+        yield Statement(queries.NOTIFY_WITHIN, {"channel": channel, "payload": payload})
 
 
 def _list(values: Sequence[str] | None) -> list[str] | None:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from delta_cli.engine.errors import StateConflict
-from delta_cli.engine.model import InformCounts, InformOutcome, ResourceRow
+from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS
 from delta_cli.engine.statements import Statement, Steps, column
-from delta_cli.engine.store.rows import resource_row
 
 #: Rounds that a guarded batch may take when others inform the same objects at the same time.
 _GUARDED_ROUNDS = 10
@@ -41,19 +40,6 @@ class InformPolicy:
     process_existing: bool = False
     look_first: bool = False
     known_namespaces: frozenset[str] = field(default_factory=frozenset)
-
-
-def get_row(encoded: EncodedObject) -> Steps[ResourceRow]:
-    """Read the resource of an object that was informed."""
-    rows = yield Statement(
-        queries.GET,
-        {
-            "kind": encoded.kind,
-            "namespace": encoded.namespace,
-            "object_id": encoded.object_id,
-        },
-    )
-    return resource_row(rows[0])
 
 
 def inform_batch(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[list[InformOutcome]]:

@@ -7,10 +7,12 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
+from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model import KindStatus, ResourceRow, WorkerRow
 from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.queries import worker as worker_queries
+from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.rows import resource_row
 
@@ -46,17 +48,14 @@ async def page(
     return [resource_row(row) for row in await cursor.fetchall()]
 
 
-async def get(
-    connection: Connection, kind: str, namespace: str, object_id: str
-) -> ResourceRow | None:
-    """One resource by its key; None when there is none."""
-    cursor = await connection.execute(
-        queries.GET,
-        {"kind": kind, "namespace": namespace, "object_id": object_id},
-        binary=True,
+def get_steps(kind: str, namespace: str, object_id: str) -> Steps[ResourceRow]:
+    """One resource by its key. Raises NotFound."""
+    rows = yield Statement(
+        queries.GET, {"kind": kind, "namespace": namespace, "object_id": object_id}
     )
-    row = await cursor.fetchone()
-    return None if row is None else resource_row(row)
+    if not rows:
+        raise NotFound(f"there is no resource {kind}/{object_id} in namespace {namespace!r}")
+    return resource_row(rows[0])
 
 
 async def counts(connection: Connection) -> list[KindStatus]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.errors import StateConflict
+from delta_cli.engine.model import EventCategory, ResourceRow
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.states import DELETABLE, INVALIDATABLE, RETRYABLE, ResourceState
@@ -46,6 +47,15 @@ DELETE: Final = Repair(
     due=False,
     new_round=False,
 )
+
+
+def refusal(repair: Repair, row: ResourceRow) -> StateConflict:
+    """The error for a resource whose state does not allow the repair; it names the state."""
+    allowed = ", ".join(repair.from_states)
+    return StateConflict(
+        f"{row.kind}/{row.object_id} is {row.state}: {repair.verb} is refused",
+        hint=f"{repair.verb} takes resources that are {allowed}",
+    )
 
 
 def apply_repair(

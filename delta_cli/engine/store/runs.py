@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model import InformCounts, InformRun
+from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.queries import inform_run as queries
 from delta_cli.engine.settings import InformOptions
 from delta_cli.engine.statements import Statement, Steps
@@ -30,7 +31,13 @@ class ClaimedRun:
 def queue_run(
     kind: str, options: InformOptions, *, requested_by: str, from_watermark: bool
 ) -> Steps[InformRun]:
-    """Queue a run by hand."""
+    """Queue a run by hand. Raises NotFound for a kind that never had a controller."""
+    known = [row[0] for row in (yield Statement(controller_queries.KINDS))]
+    if kind not in known:
+        raise NotFound(
+            f"no controller has ever registered kind {kind!r}",
+            hint=f"known kinds: {', '.join(known) or 'none'}",
+        )
     rows = yield Statement(
         queries.QUEUE,
         {

@@ -1,0 +1,189 @@
+"""Delta for code without an event loop (Django, Flask, scripts): the same steps, run in place."""
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Self, TypeVar
+
+import psycopg
+from psycopg.rows import tuple_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from delta_cli.engine.config import Config
+from delta_cli.engine.database import CONFIGURE, ENTER_SCHEMA, LEAVE_SCHEMA
+from delta_cli.engine.dsn import mask_dsn, resolve_dsn
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.explain import explain
+from delta_cli.engine.hints import EVENT, INFORM, WORK
+from delta_cli.engine.informing import BATCH, Encoder
+from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
+from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
+from delta_cli.engine.statements import Steps, run_steps_sync
+from delta_cli.engine.store import events, read, repair, runs
+from delta_cli.engine.store.inform import (
+    Candidate,
+    InformPolicy,
+    batches_of_one_kind,
+    count_outcomes,
+    inform_batch,
+)
+
+R = TypeVar("R")
+AnyConnection = psycopg.Connection[Any]
+
+
+class SyncClient:
+    """Informs, invalidates and queues inform runs: use it as `with SyncClient(dsn) as client`.
+
+    Each call takes `connection`, a caller's own sync psycopg connection, whose transaction it then
+    joins. It may be shared by threads. Settings are those of `Client`; it does not work resources,
+    registers nothing, and needs a database that is configured and migrated.
+    """
+
+    def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
+        self.config: Config = config or Config()
+        source = resolve_dsn(dsn, os.environ)
+        if source.dsn is None:
+            raise ConfigError(
+                "SyncClient needs a database, and none is configured",
+                hint="give a DSN, or set DELTA_DSN or DATABASE_URL",
+            )
+        self.dsn: str = source.dsn
+        self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
+        self._pool: ConnectionPool[AnyConnection] = ConnectionPool(
+            self.dsn,
+            min_size=0,
+            max_size=10,
+            open=False,
+            kwargs={"autocommit": True, "application_name": "delta"},
+            configure=self._configure,
+            check=ConnectionPool.check_connection,
+            timeout=10.0,
+        )
+
+    def __repr__(self) -> str:
+        return f"SyncClient({mask_dsn(self.dsn)!r}, schema={self.config.schema!r})"
+
+    def __enter__(self) -> Self:
+        self._pool.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool.close()
+
+    def inform(
+        self,
+        obj: Any,
+        opts: InformOpts | None = None,
+        *,
+        connection: AnyConnection | None = None,
+    ) -> InformResult:
+        """As `Client.inform`."""
+        candidate = self._encoder.candidate(obj, opts)
+        outcomes = self._inform_batch([candidate], connection)
+        encoded = candidate.encoded
+        row = self._get(encoded.kind, encoded.object_id, encoded.namespace, connection)
+        return InformResult(outcomes[0], row)
+
+    def inform_many(
+        self,
+        objects: Iterable[Any],
+        opts: InformOpts | None = None,
+        *,
+        connection: AnyConnection | None = None,
+        on_progress: Callable[[InformCounts], None] | None = None,
+    ) -> InformCounts:
+        """As `Client.inform_many`. Raises InvalidObject with the batches before it stored."""
+        counts = InformCounts()
+        iterator: Iterator[Any] = iter(objects)
+        while chunk := list(islice(iterator, BATCH)):
+            candidates = [self._encoder.candidate(obj, opts) for obj in chunk]
+            for batch in batches_of_one_kind(candidates):
+                counts += count_outcomes(self._inform_batch(batch, connection))
+            if on_progress is not None:
+                on_progress(counts)
+        return counts
+
+    def invalidate(
+        self,
+        kind: str,
+        object_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+        connection: AnyConnection | None = None,
+    ) -> ResourceRow:
+        """As `Client.invalidate`. Raises NotFound, or StateConflict naming the state."""
+        row = self._get(kind, object_id, namespace, connection)
+        steps = repair.apply_repair(
+            repair.INVALIDATE, [row.id], actor=actor, from_states=[row.state]
+        )
+        repaired = self._run(steps, connection)
+        after = self._get(kind, object_id, namespace, connection)
+        if not repaired:
+            raise repair.refusal(repair.INVALIDATE, after)
+        self._notify(EVENT, [""], connection)
+        self._notify(WORK, [kind], connection)
+        return after
+
+    def schedule_inform(
+        self,
+        kind: str,
+        options: InformOptions | None = None,
+        *,
+        from_watermark: bool = True,
+        connection: AnyConnection | None = None,
+        requested_by: str = "client",
+    ) -> InformRun:
+        """As `Client.schedule_inform`, queued for any worker of the kind. Raises NotFound."""
+        steps = runs.queue_run(
+            kind,
+            options or InformOptions(),
+            requested_by=requested_by,
+            from_watermark=from_watermark,
+        )
+        run = self._run(steps, connection)
+        self._notify(INFORM, [kind], connection)
+        return run
+
+    def _inform_batch(
+        self, batch: list[Candidate], connection: AnyConnection | None
+    ) -> list[InformOutcome]:
+        outcomes = self._run(inform_batch(batch, InformPolicy()), connection)
+        if "created" in outcomes or "updated" in outcomes:
+            self._notify(WORK, [batch[0].encoded.kind], connection)
+        return outcomes
+
+    def _get(
+        self, kind: str, object_id: str, namespace: str, connection: AnyConnection | None
+    ) -> ResourceRow:
+        return self._run(read.get_steps(kind, namespace, object_id), connection)
+
+    def _notify(self, channel: str, payloads: list[str], connection: AnyConnection | None) -> None:
+        if self.config.notify:
+            self._run(events.notify_steps(channel, payloads), connection)
+
+    def _run(self, steps: Steps[R], connection: AnyConnection | None) -> R:
+        if connection is not None:
+            with self._within(connection):
+                return run_steps_sync(connection, steps)
+        try:
+            with self._pool.connection() as own:
+                return run_steps_sync(own, steps)
+        except (psycopg.Error, PoolTimeout) as error:
+            raise explain(error, self.dsn, self.config.schema) or error from error
+
+    @contextmanager
+    def _within(self, connection: AnyConnection) -> Generator[None]:
+        if not connection.autocommit:
+            # Begins the caller's transaction if this is its first statement: the block would else
+            # be the whole of it, and commit.
+            connection.execute("select")
+        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            row = cursor.execute(ENTER_SCHEMA, {"schema": self.config.schema}).fetchone()
+            yield
+            cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+
+    def _configure(self, connection: AnyConnection) -> None:
+        connection.execute(CONFIGURE, {"schema": self.config.schema})

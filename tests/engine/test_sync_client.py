@@ -1,0 +1,125 @@
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import psycopg
+import pytest
+
+from delta_cli import (
+    ConfigError,
+    ConnectionFailed,
+    InvalidObject,
+    NotFound,
+    ResourceState,
+    StateConflict,
+    SyncClient,
+)
+
+
+@dataclass
+class Note:
+    key: str
+    text: str = ""
+    kind: ClassVar[str] = "note"
+
+    @property
+    def id(self) -> str:
+        return self.key
+
+
+@pytest.fixture
+def client(dsn: str) -> Generator[SyncClient]:
+    with SyncClient(dsn) as client:
+        yield client
+
+
+def count(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("select count(*) from delta.delta_resource").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_an_inform_says_what_it_did_and_carries_the_row(client: SyncClient):
+    first = client.inform(Note("a", "one"))
+    again = client.inform(Note("a", "one"))
+    changed = client.inform(Note("a", "two"))
+    assert [first.outcome, again.outcome, changed.outcome] == ["created", "unchanged", "updated"]
+    assert changed.row.generation == 2
+    assert changed.row.object == {"key": "a", "text": "two"}
+
+
+def test_many_objects_are_counted_batch_by_batch(client: SyncClient, dsn: str):
+    seen: list[int] = []
+    counts = client.inform_many(
+        (Note(f"n{number}") for number in range(2_500)),
+        on_progress=lambda so_far: seen.append(so_far.seen),
+    )
+    assert (counts.created, count(dsn)) == (2_500, 2_500)
+    assert seen == [1_000, 2_000, 2_500]
+
+
+def test_an_inform_joins_the_callers_transaction_and_puts_the_search_path_back(
+    client: SyncClient, dsn: str
+):
+    with psycopg.connect(dsn) as connection:
+        connection.execute("set search_path = pg_catalog, public")
+        client.inform(Note("kept"), connection=connection)
+        row = connection.execute("show search_path").fetchone()
+        assert row == ("pg_catalog, public",)
+        assert count(dsn) == 0
+        connection.commit()
+        client.inform(Note("lost"), connection=connection)
+        connection.rollback()
+    assert count(dsn) == 1
+
+
+def test_a_bad_object_is_refused_and_nothing_of_its_batch_is_stored(client: SyncClient, dsn: str):
+    with pytest.raises(InvalidObject, match="text"):
+        client.inform_many([Note("good"), Note("bad", "nul \0")])
+    assert count(dsn) == 0
+
+
+def test_a_resource_that_is_not_synced_is_not_invalidated(client: SyncClient):
+    client.inform(Note("a"))
+    with pytest.raises(StateConflict, match="unknown"):
+        client.invalidate("note", "a")
+    with pytest.raises(NotFound, match="note/b"):
+        client.invalidate("note", "b")
+
+
+def test_a_synced_resource_is_invalidated_with_its_actor(client: SyncClient, dsn: str):
+    client.inform(Note("a"))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update delta.delta_resource"
+            " set state = 'synced', synced_at = now(), synced_generation = generation"
+        )
+        row = client.invalidate("note", "a", actor="ann")
+        event = connection.execute("select category, actor from delta.delta_event").fetchone()
+    assert row.state is ResourceState.EXPIRED
+    assert event == ("object_invalidated", "ann")
+
+
+def test_an_inform_run_is_queued_for_a_known_kind_only(client: SyncClient, dsn: str):
+    with pytest.raises(NotFound, match="note"):
+        client.schedule_inform("note")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into delta.delta_controller (kind, parallelism) values ('note', 1)"
+        )
+    assert client.schedule_inform("note", requested_by="ann").state == "queued"
+
+
+def test_without_a_configured_database_it_says_what_to_do():
+    with pytest.raises(ConfigError, match="none is configured"):
+        SyncClient()
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password():
+    with SyncClient("postgresql://bob:sesame@127.0.0.1:1/nowhere") as client:
+        client._pool.timeout = 0.5
+        with pytest.raises(ConnectionFailed) as caught:
+            client.inform(Note("a"))
+    assert "sesame" not in str(caught.value)
+    assert "sesame" not in repr(client)
