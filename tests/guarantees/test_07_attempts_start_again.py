@@ -1,3 +1,5 @@
+from typing import Any
+
 from delta_cli import NamespaceConfig, Resource
 from tests.support.engine import Item, Stage, item_controller, seconds, working
 from tests.support.observing import Observer
@@ -38,7 +40,7 @@ async def test_many_ttl_cycles_sync_again_and_again(dsn: str, observer: Observer
         assert await observer.value("select count(*) from delta_event where state = 'synced'") >= 25
 
 
-async def synced_often(observer: Observer, count: int) -> dict[str, int] | None:
+async def synced_often(observer: Observer, count: int) -> Any:
     row = await observer.resource("a")
     return row if row["state"] == "synced" and row["sync_count"] >= count else None
 

@@ -52,7 +52,7 @@ async def run(client: Client, **options: Any) -> InformRun:
     """Queue a run and wait for its end."""
     queued = await client.schedule_inform("item", **options)
 
-    async def ended() -> InformRun | None:
+    async def ended() -> Any:
         found = await client.inform_run(queued.id)
         return found if found.finished_at else None
 

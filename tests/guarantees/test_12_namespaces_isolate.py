@@ -1,4 +1,4 @@
-from delta_cli import Client, InformOpts, NamespaceConfig
+from delta_cli import Client, Event, InformOpts, NamespaceConfig
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -163,4 +163,5 @@ async def test_two_schemas_in_one_database_know_nothing_of_each_other(
         await eventually(lambda: stage.values == [1] and other.values == [2])
         async with client_of_other.subscribe(after=0) as events:
             event = await anext(events)
+        assert isinstance(event, Event)
         assert (event.object_id, event.id) == ("a", 1)
