@@ -328,9 +328,13 @@ class Client:
         stream = InformStream(
             self._encoder, write, opts=opts, on_progress=on_progress, on_refused=on_refused
         )
-        async for obj in objects_of(objects, in_thread=False):
-            await stream.add(obj)
-        return await stream.close()
+        try:
+            async for obj in objects_of(objects, in_thread=False):
+                await stream.add(obj)
+            return await stream.close()
+        except BaseException as error:
+            await stream.abandon(at_once=isinstance(error, asyncio.CancelledError))
+            raise
 
     async def schedule_inform(
         self,

@@ -114,6 +114,19 @@ class InformStream:
         await self._written()
         return self.counts
 
+    async def abandon(self, *, at_once: bool) -> None:
+        """After a failure outside: nothing of the stream is still being written when this returns.
+
+        The batch that is being written is cancelled `at_once`, or else stored; the rest is dropped.
+        """
+        self._batch = []
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            if at_once:
+                writing.cancel()
+            # Its own failure, if any, is second to the one that led here.
+            await asyncio.gather(writing, return_exceptions=True)
+
     def _check_kind(self, candidate: Candidate) -> None:
         kind = candidate.encoded.kind
         if self._only_kind is not None and kind != self._only_kind:
