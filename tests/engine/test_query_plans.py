@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from delta_cli.engine.database import Database
+from delta_cli.engine.database import CONFIGURE, Database
 from delta_cli.engine.queries import resource, work
 from tests.support.databases import Databases
 from tests.support.queries import numbered
@@ -264,10 +264,8 @@ def test_a_plan_that_scans_the_table_is_noticed(dsn: str) -> None:
 @contextmanager
 def _configured(dsn: str) -> Iterator[Connection]:
     """A connection with the settings that the engine gives its own."""
-    from delta_cli.engine.database import _CONFIGURE  # the very settings, not a copy of them
-
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(_CONFIGURE, {"schema": Database(dsn).schema})
+        connection.execute(CONFIGURE, {"schema": Database(dsn).schema})
         yield connection
 
 
