@@ -12,6 +12,7 @@ from delta_cli.engine.errors import ConfigError
 
 _CHUNK: Final = 256 * 1024
 _CHUNKS_AHEAD: Final = 4
+_STDERR: Final = 2
 
 
 async def numbered_lines(file: str, longest: int) -> AsyncIterator[tuple[int, bytes | None]]:
@@ -34,29 +35,52 @@ async def numbered_lines(file: str, longest: int) -> AsyncIterator[tuple[int, by
 
 
 async def _chunks(file: str) -> AsyncIterator[bytes]:
-    descriptor = _open(file)
-    loop = asyncio.get_running_loop()
-    chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-    ahead = threading.Semaphore(_CHUNKS_AHEAD)
-
-    def read() -> None:
-        while True:
-            ahead.acquire()
-            try:
-                chunk: bytes | OSError = os.read(descriptor, _CHUNK)
-            except OSError as error:
-                chunk = error
-            loop.call_soon_threadsafe(chunks.put_nowait, chunk)
-            if not chunk or isinstance(chunk, OSError):
-                return
-
+    reader = _Reader(_open(file), asyncio.get_running_loop())
     # A daemon: nobody can wake a thread that waits for somebody to type.
-    threading.Thread(target=read, name="delta-lines", daemon=True).start()
-    while chunk := await chunks.get():
-        if isinstance(chunk, OSError):
-            raise ConfigError(f"{_name(file)} cannot be read: {chunk.strerror}")
-        yield chunk
-        ahead.release()
+    threading.Thread(target=reader.run, name="delta-lines", daemon=True).start()
+    try:
+        while chunk := await reader.chunks.get():
+            if isinstance(chunk, OSError):
+                raise ConfigError(f"{_name(file)} cannot be read: {chunk.strerror}")
+            yield chunk
+            reader.ahead.release()
+    finally:
+        reader.stop()
+
+
+class _Reader:
+    """Reads chunks a few ahead; an empty one or an error is the last."""
+
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        self.ahead: threading.Semaphore = threading.Semaphore(_CHUNKS_AHEAD)
+        self._descriptor: int = descriptor
+        self._loop: asyncio.AbstractEventLoop = loop
+        self._stopped: bool = False
+
+    def run(self) -> None:
+        while self._read_one():
+            continue
+        if self._descriptor > _STDERR:
+            os.close(self._descriptor)
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.ahead.release()
+
+    def _read_one(self) -> bool:
+        self.ahead.acquire()
+        if self._stopped:
+            return False
+        try:
+            chunk: bytes | OSError = os.read(self._descriptor, _CHUNK)
+        except OSError as error:
+            chunk = error
+        try:
+            self._loop.call_soon_threadsafe(self.chunks.put_nowait, chunk)
+        except RuntimeError:  # the loop has ended meanwhile
+            return False
+        return isinstance(chunk, bytes) and bool(chunk)
 
 
 def _open(file: str) -> int:

@@ -86,7 +86,7 @@ class JsonFormatter(logging.Formatter):
             "event": mask_secrets(record.getMessage()),
         }
         for name, field in fields_of(record).items():
-            value.setdefault(name, mask_secrets(field) if isinstance(field, str) else field)
+            value.setdefault(name, _masked(field))
         trace = _trace(record)
         if trace is not None:
             value["trace"] = trace
@@ -103,6 +103,18 @@ def mask_secrets(text: str) -> str:
 def fields_of(record: logging.LogRecord) -> Mapping[str, Any]:
     """What was logged as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _OWN}
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return mask_secrets(value)
+        case dict():
+            return {str(name): _masked(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_masked(part) for part in value]
+        case _:
+            return value
 
 
 def _quoted(value: Any) -> str:

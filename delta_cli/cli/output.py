@@ -36,9 +36,17 @@ class Format(StrEnum):
 
 
 def write_list(
-    records: Iterable[Record], form: Format, *, columns: Sequence[str], table: Sequence[str] = ()
+    records: Iterable[Record],
+    form: Format,
+    *,
+    columns: Sequence[str],
+    table: Sequence[str] = (),
+    droppable: Sequence[str] = (),
 ) -> None:
-    """Print a list. `columns` are all of a record's names, `table` those that a table shows."""
+    """Print a list. `columns` are all of a record's names, `table` those that a table shows.
+
+    `droppable`: those of the table that a narrow terminal does without, the first first.
+    """
     match form:
         case Format.JSON:
             _line(_json(list(records), indent=2))
@@ -50,8 +58,8 @@ def write_list(
             for record in records:
                 _line(_csv_line(_csv_cells(record, columns)))
         case Format.TABLE | Format.MARKDOWN:
-            shown = list(table or columns)
-            _line(draw(shown, list(records), markdown=form is Format.MARKDOWN))
+            rows, shown = list(records), list(table or columns)
+            _line(draw(shown, rows, markdown=form is Format.MARKDOWN, droppable=droppable))
     flush()
 
 

@@ -63,7 +63,13 @@ async def list_resources(
 
 def _write_rows(rows: "Iterable[ResourceRow]", output_format: Format) -> None:
     record = resource_table_record if output_format in _WIDE_FORMATS else resource_record
-    output.write_list(map(record, rows), output_format, columns=RESOURCE, table=RESOURCE_TABLE)
+    output.write_list(
+        map(record, rows),
+        output_format,
+        columns=RESOURCE,
+        table=RESOURCE_TABLE,
+        droppable=("synced_at", "due_at", "attempt", "id"),
+    )
 
 
 async def get_resource(

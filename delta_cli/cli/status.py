@@ -28,7 +28,9 @@ async def show_status(settings: Settings, output_format: OutputOption = Format.T
         output.write_object(status_record(status), output_format)
         return
     lanes = [_flat(kind) for kind in status.kinds]
-    output.write_list(lanes, output_format, columns=_COLUMNS)
+    empty = [state for state in _STATES if not any(lane[state] for lane in lanes)]
+    droppable = ["oldest_due_at", *empty]
+    output.write_list(lanes, output_format, columns=_COLUMNS, droppable=droppable)
     if output_format is not Format.CSV:
         _write_workers(status, output_format)
 
@@ -39,7 +41,8 @@ def _write_workers(status: "Status", output_format: Format) -> None:
         return
     output.write_text("")
     workers = [worker_record(worker) for worker in status.workers]
-    output.write_list(workers, output_format, columns=WORKER_TABLE)
+    droppable = ("failed", "synced", "kinds", "pid")
+    output.write_list(workers, output_format, columns=WORKER_TABLE, droppable=droppable)
 
 
 def _flat(kind: "KindStatus") -> Values:

@@ -19,14 +19,23 @@ _BETWEEN: Final = 2
 _MARKDOWN_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>|~]")
 
 
-def draw(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
-    """A table of the named columns."""
-    from tabulate import tabulate
+def draw(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    markdown: bool,
+    droppable: Sequence[str] = (),
+) -> str:
+    """A table of the named columns. A narrow terminal loses those `droppable`, the first first."""
+    import tabulate
 
-    cells = [[cell(row.get(name), markdown=markdown) for name in columns] for row in rows]
     if not markdown and sys.stdout.isatty():
-        cells = fit(columns, cells, shutil.get_terminal_size().columns)
-    return tabulate(
+        columns, cells = fit(columns, _cells(columns, rows), terminal_width(), droppable)
+    else:
+        cells = _cells(columns, rows, markdown=markdown)
+    # Its two more spaces beside each head are what a narrow terminal has not.
+    tabulate.MIN_PADDING = 0
+    return tabulate.tabulate(
         cells,
         headers=list(columns),
         tablefmt="pipe" if markdown else "simple",
@@ -36,21 +45,42 @@ def draw(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, markdown:
     )
 
 
+def terminal_width() -> int:
+    """The columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def _cells(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, markdown: bool = False
+) -> list[list[str]]:
+    return [[cell(row.get(name), markdown=markdown) for name in columns] for row in rows]
+
+
 def cell(value: Any, *, markdown: bool = False) -> str:
     """A value as one line of text that is safe to show."""
     text = cut(harmless(_text(value)), LONGEST_CELL)
     return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", text) if markdown else text
 
 
-def fit(columns: Sequence[str], cells: list[list[str]], width: int) -> list[list[str]]:
-    """Cut the widest columns until the table fits the terminal."""
+def fit(
+    columns: Sequence[str], cells: list[list[str]], width: int, droppable: Sequence[str] = ()
+) -> tuple[Sequence[str], list[list[str]]]:
+    """Drop and cut columns until the table fits the terminal."""
     if width < _NARROWEST or not cells:
-        return cells
+        return columns, cells
+    kept = list(range(len(columns)))
     widths = [max(map(width_of, column)) for column in zip(columns, *cells, strict=True)]
-    room = width - _BETWEEN * (len(columns) - 1)
-    limits = _limits(widths, [width_of(name) for name in columns], room)
-    return [
-        [cut_to_width(text, limit) for text, limit in zip(row, limits, strict=True)]
+    for name in droppable:
+        if sum(widths[index] for index in kept) > width - _BETWEEN * (len(kept) - 1):
+            kept.remove(list(columns).index(name))
+    columns = [columns[index] for index in kept]
+    limits = _limits(
+        [widths[index] for index in kept],
+        [width_of(name) for name in columns],
+        width - _BETWEEN * (len(kept) - 1),
+    )
+    return columns, [
+        [cut_to_width(row[index], limit) for index, limit in zip(kept, limits, strict=True)]
         for row in cells
     ]
 

@@ -1,0 +1,157 @@
+"""Workers: draining, signals, exit statuses and logs."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Inform, Rows
+from tests.support.command_line import CommandLine, ended
+from tests.support.embedded import until
+
+
+def states(rows: Rows) -> dict[str, str]:
+    return {object_id: row["state"] for object_id, row in rows().items()}
+
+
+def test_a_drain_works_all_that_is_due_and_exits_0(
+    shop: CommandLine, inform: Inform, rows: Rows
+) -> None:
+    inform("a", "b", "c")
+    done = shop("run", "--drain").expect(0)
+    assert done.out == ""
+    assert states(rows) == {"a": "synced", "b": "synced", "c": "synced"}
+
+
+def test_a_drain_of_nothing_exits_0(shop: CommandLine) -> None:
+    shop("run", "--drain").expect(0)
+
+
+def test_a_drain_exits_8_when_a_resource_failed(
+    shop: CommandLine, inform: Inform, rows: Rows
+) -> None:
+    inform("a", b="bad", c="failing")
+    done = shop("run", "--drain").expect(8)
+    assert states(rows) == {"a": "synced", "b": "degraded", "c": "failed"}
+    assert "hunter2" not in done.err
+    assert "\x1b" not in done.err
+    assert "work failed" in done.err
+
+
+def test_a_later_drain_that_meets_no_failure_exits_0(shop: CommandLine, inform: Inform) -> None:
+    inform(b="bad")
+    shop("run", "--drain").expect(8)
+    inform("a")
+    shop("run", "--drain").expect(0)
+
+
+def test_a_worker_takes_the_named_kinds_and_namespaces_only(
+    shop: CommandLine, inform: Inform, rows: Rows
+) -> None:
+    inform("a")
+    shop("inform", "item", "--object", '{"id": "b"}', "--namespace", "eu").expect(0)
+    shop("run", "--drain", "--kind", "item", "--namespace", "eu").expect(0)
+    assert states(rows) == {"a": "scheduled", "b": "synced"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--kind", "nothing"), "no controller works kind 'nothing'"),
+        (("--namespace", "Bad Name"), "namespace 'Bad Name'"),
+        (("--concurrency", "0"), "--concurrency"),
+        (("--log-level", "loud"), "loud"),
+    ],
+)
+def test_what_cannot_be_worked_is_refused(
+    shop: CommandLine, words: tuple[str, ...], told: str
+) -> None:
+    done = shop("run", "--drain", *words)
+    assert done.code in (1, 2)
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_logs_are_json_on_request(shop: CommandLine, inform: Inform) -> None:
+    inform(b="bad")
+    done = shop("run", "--drain", "--log-format", "json").expect(8)
+    events = [json.loads(line) for line in done.err.splitlines()]
+    (failed,) = [event for event in events if event["event"] == "work failed"]
+    assert failed["level"] == "error"
+    assert (failed["kind"], failed["object_id"], failed["attempt"]) == ("item", "b", 1)
+    assert "hunter2" not in done.err
+
+
+@pytest.fixture
+def waiting(inform: Inform, tmp_path: Path) -> Callable[[], bool]:
+    """A resource whose work waits until it is released; whether its work has begun."""
+    inform(w="waiting")
+    return (tmp_path / "begun").exists
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_drains_and_exits_0(
+    shop: CommandLine, waiting: Callable[[], bool], rows: Rows, tmp_path: Path, number: int
+) -> None:
+    with shop.started("run") as process:
+        until(waiting)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = ""
+        while "draining" not in said:
+            said += process.stderr.readline()
+        assert process.poll() is None
+        (tmp_path / "release").touch()
+        ended(process).expect(0)
+    assert states(rows) == {"w": "synced"}
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["term", "int"]
+)
+def test_a_second_signal_stops_at_once_and_gives_back(
+    shop: CommandLine, waiting: Callable[[], bool], rows: Rows, number: int, code: int
+) -> None:
+    with shop.started("run") as process:
+        until(waiting)
+        process.send_signal(number)
+        assert process.stderr is not None
+        while "draining" not in process.stderr.readline():
+            pass
+        process.send_signal(number)
+        done = ended(process).expect(code)
+    assert "given back" in done.err
+    row: dict[str, Any] = rows()["w"]
+    assert (row["state"], row["attempt"]) == ("scheduled", 0)
+
+
+def test_a_drain_that_a_signal_ends_does_not_count_as_done(
+    shop: CommandLine, waiting: Callable[[], bool], rows: Rows, tmp_path: Path
+) -> None:
+    with shop.started("run", "--drain") as process:
+        until(waiting)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "draining" not in process.stderr.readline():
+            pass
+        (tmp_path / "release").touch()
+        ended(process).expect(143)
+    assert states(rows) == {"w": "synced"}
+
+
+def test_a_hard_stop_ends_the_process_although_a_thread_hangs(
+    shop: CommandLine, rows: Rows, tmp_path: Path
+) -> None:
+    shop("inform", "stuck", "--object", '{"id": "s"}').expect(0)
+    with shop.started("run") as process:
+        until((tmp_path / "begun").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "draining" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+    assert states(rows) == {"s": "scheduled"}

@@ -1,0 +1,92 @@
+"""The log of events on stdout."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.cli.conftest import Here, Inform
+from tests.support.command_line import CommandLine, ended
+
+EVENT = [
+    *("id", "at", "category", "namespace", "kind", "object_id", "state", "attempt"),
+    *("max_attempts", "generation", "sync_count", "worker", "duration_ms", "error", "actor"),
+]
+
+
+@pytest.fixture
+def logged(shop: CommandLine, inform: Inform) -> CommandLine:
+    """`delta` where a and b were synced and bad has failed."""
+    inform("a", "b", bad="bad")
+    shop("run", "--drain").expect(8)
+    return shop
+
+
+def read(quick: Here, *words: str) -> list[str]:
+    done = quick("subscribe", "--no-follow", *words, "-o", "jsonl").expect(0)
+    return sorted(event["object_id"] for event in done.lines())
+
+
+def test_events_have_their_documented_shape(logged: CommandLine) -> None:
+    events = logged("subscribe", "--since", "0", "--no-follow", "-o", "json").expect(0).json()
+    assert [list(event) for event in events] == [EVENT] * 3
+    assert {event["category"] for event in events} == {"object_synced", "object_failed"}
+
+
+@pytest.mark.usefixtures("logged")
+def test_events_are_chosen_by_category_kind_and_namespace(quick: Here) -> None:
+    assert read(quick, "--since", "0") == ["a", "b", "bad"]
+    assert read(quick, "--since", "0", "-c", "object_failed") == ["bad"]
+    assert read(quick, "--since", "0", "-c", "object_failed", "-c", "object_synced") == [
+        *("a", "b", "bad")
+    ]
+    assert read(quick, "--since", "0", "-k", "other") == []
+    assert read(quick, "--since", "0", "-n", "eu") == []
+
+
+@pytest.mark.usefixtures("logged")
+def test_events_begin_where_asked(quick: Here) -> None:
+    assert read(quick) == []
+    assert len(read(quick, "--since", "1")) == 2
+    assert len(read(quick, "--since", "5m")) == 3
+    assert len(read(quick, "--since", "2026-01-01T00:00:00Z")) == 3
+    assert read(quick, "--since", "2999-01-01") == []
+    assert len(read(quick, "--since", "0", "--limit", "2")) == 2
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "markdown"])
+@pytest.mark.usefixtures("logged")
+def test_other_formats_have_a_header_and_a_line_an_event(quick: Here, form: str) -> None:
+    done = quick("subscribe", "--since", "0", "--no-follow", "-o", form).expect(0)
+    lines = done.out.splitlines()
+    assert len(lines) == (5 if form == "markdown" else 4)
+    assert "object_id" in lines[0]
+
+
+def test_events_are_printed_at_once_and_an_interrupt_tells_where_to_go_on(
+    shop: CommandLine, inform: Inform
+) -> None:
+    inform("a")
+    with shop.started("subscribe", "--since", "0", "-o", "jsonl") as process:
+        assert process.stdout is not None
+        shop("run", "--drain").expect(0)
+        assert '"object_id": "a"' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        done = ended(process).expect(130)
+    assert "--since 1" in done.err
+
+
+def test_a_reader_that_goes_away_ends_it_quietly_although_nothing_happens(
+    logged: CommandLine,
+) -> None:
+    with logged.started("subscribe", "--since", "0", "-o", "jsonl") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = time.monotonic()
+        os.close(os.dup(process.stdout.fileno()))
+        process.stdout.close()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 20
+        assert process.stderr is not None
+        assert process.stderr.read() == ""

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from delta_cli.cli.tables import cell, cut_to_width, fit, width_of
+from delta_cli.cli.text import escape_json, harmless, harmless_lines
+
+DANGEROUS = ["\x1b", "\x07", "\x9b", "\x7f", "\u202e", "\u2066", "\u200f", "\ufeff", "\u2028"]
+
+
+@pytest.mark.parametrize("character", [*DANGEROUS, "\n", "\r", "\t"])
+def test_dangerous_characters_are_shown_as_escapes(character: str) -> None:
+    shown = harmless(f"a{character}b")
+    assert shown.isprintable()
+    assert shown.startswith("a\\")
+
+
+@pytest.mark.parametrize("text", ["plain", "naïve", "日本語", "[bold]red[/bold]", "", "a b"])
+def test_harmless_text_stays_as_it_is(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_several_lines_stay_lines() -> None:
+    assert harmless_lines("one\ntwo\x1b") == "one\ntwo\\x1b"
+
+
+@pytest.mark.parametrize("character", [*DANGEROUS, "\U000e0041"])
+def test_json_has_no_dangerous_character_and_the_same_value(character: str) -> None:
+    value = {character: [f"日{character}"]}
+    text = escape_json(json.dumps(value, ensure_ascii=False))
+    assert character not in text
+    assert "日" in text
+    assert json.loads(text) == value
+
+
+def test_a_cell_is_one_line_and_not_too_long() -> None:
+    assert cell("a\nb") == "a\\nb"
+    assert len(cell("x" * 10_000)) == 254
+    assert cell("x" * 254) == "x" * 254
+
+
+def test_numbers_like_text_stay_text() -> None:
+    assert [cell(value) for value in ("1e5", "0x10", "007", None, True, 1.5, 0.0)] == [
+        *("1e5", "0x10", "007", "", "yes", "1.5", "0")
+    ]
+
+
+def test_markdown_cells_cannot_break_out_of_their_table() -> None:
+    assert cell("a|b`<x>[y](z)", markdown=True) == "a\\|b\\`\\<x\\>\\[y\\](z)"
+
+
+def test_wide_characters_count_as_wide() -> None:
+    assert width_of("日本") == 4
+    assert cut_to_width("日本語日本語", 7) == "日本語…"
+
+
+def test_the_widest_columns_are_cut_to_fit_the_terminal() -> None:
+    columns, cells = fit(["id", "error"], [["a", "x" * 100], ["b", "y"]], 40)
+    assert columns == ["id", "error"]
+    assert cells == [["a", "x" * 35 + "…"], ["b", "y"]]
+
+
+def test_a_narrow_terminal_does_without_what_may_be_dropped() -> None:
+    columns, cells = fit(["id", "at", "error"], [["a", "x" * 30, "y" * 30]], 40, ["at", "id"])
+    assert columns == ["id", "error"]
+    assert cells == [["a", "y" * 30]]
