@@ -13,6 +13,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from delta_cli.engine import schema
+from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
 from delta_cli.engine.controller import Controllers
@@ -128,9 +129,7 @@ class Client:
         try:
             if self._working is not None:
                 await self.stop()
-            for task in self._background:
-                task.cancel()
-            await asyncio.gather(*self._background, return_exceptions=True)
+            await cancel_all(*self._background)
             self._background.clear()
         finally:
             self._listener = None

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
+from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import AWAY, Database, while_away
@@ -113,11 +114,12 @@ class Runtime:
         summary: WorkerSummary | None = None
         try:
             async with asyncio.TaskGroup() as group:
+                executing = group.create_task(self._executor.run())
                 loops = [group.create_task(loop.run()) for loop in self._loops()]
                 claiming = group.create_task(self._claimer.run())
                 informing = group.create_task(self._informer.run())
                 await self._stop.wait()
-                await _cancel(informing)
+                await cancel_all(informing)
                 await _let_end(claiming, _CLAIM_TIMEOUT_S)
                 drained = await self._let_works_end()
                 returned = await self._give_back() if not drained else 0
@@ -129,8 +131,8 @@ class Runtime:
                     returned,
                     self._executor.stuck_threads,
                 )
-                for loop in loops:
-                    loop.cancel()
+                executing.cancel()
+                await cancel_all(*loops)
         finally:
             unhook()
             await self._sign_off()
@@ -187,8 +189,8 @@ class Runtime:
             return 0
         return await rescue(self.worker.database, self.worker.config)
 
-    def _loops(self) -> list[Completer | Executor | Heartbeat | PassLoop]:
-        return [self._completer, self._executor, self._heartbeat, *self.passes]
+    def _loops(self) -> list[Completer | Heartbeat | PassLoop]:
+        return [self._completer, self._heartbeat, *self.passes]
 
     # Beginning
 
@@ -273,16 +275,10 @@ class Runtime:
                 await workers.stop(connection, self.worker.id)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
 async def _let_end(task: asyncio.Task[None], timeout_s: float) -> None:
     await asyncio.wait([task], timeout=timeout_s)
     if not task.done():
-        await _cancel(task)
+        await cancel_all(task)
 
 
 async def _first_of(*waits: Awaitable[object]) -> None:
