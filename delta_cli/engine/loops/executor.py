@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 #: Claims that one runner works before it lets the event loop breathe.
 _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
+#: How long cancelled works may take to clean up when the worker ends.
+_END_TIMEOUT_S: Final = 2.0
 _MOST_MESSAGE: Final = 4096
 _MOST_TRACE: Final = 4096
 #: Masking reads this much: more than is kept, so that no cut password is left at the end.
@@ -84,7 +86,7 @@ class Executor:
         self._closing: bool = False
         self._threads_stuck: int = 0
         self._threads: ThreadPoolExecutor | None = None
-        self._group: asyncio.TaskGroup | None = None
+        self._broken: BaseException | None = None  # what a runner died of
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -100,7 +102,7 @@ class Executor:
 
     @property
     def stuck_threads(self) -> int:
-        """Plain works whose thread runs on although their time is over."""
+        """Plain works whose thread runs on although they are over or given back."""
         return self._threads_stuck
 
     def submit(self, claims: list[Resource[Any]]) -> None:
@@ -113,15 +115,16 @@ class Executor:
     async def run(self) -> None:
         """Watch the deadlines until cancelled; the runners live as long."""
         self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as self._group:
-            self._spawn_soon()
-            try:
-                while True:
-                    await asyncio.sleep(_WATCH_INTERVAL_S)
-                    self._interrupt_overdue(self._loop.time())
-            finally:
-                # Before the group cancels the runners: they must not take it for a deadline.
-                self._closing = True
+        self._spawn_soon()
+        try:
+            while self._broken is None:
+                await asyncio.sleep(_WATCH_INTERVAL_S)
+                self._interrupt_overdue(self._loop.time())
+            raise self._broken
+        finally:
+            # Before the runners are cancelled: they must not take it for a deadline.
+            self._closing = True
+            await self._end_runners()
 
     def abandon(self) -> list[Resource[Any]]:
         """Cancel what runs. Returns the claims that are not finished; they are no longer ours."""
@@ -141,6 +144,23 @@ class Executor:
 
     # Runners
 
+    async def _end_runners(self) -> None:
+        """Cancel the runners. One whose work ignores that is left behind: nobody waits for it."""
+        tasks = [runner.task for runner in self._runners if runner.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stubborn = await asyncio.wait(tasks, timeout=_END_TIMEOUT_S)
+            if stubborn:
+                log.warning(
+                    "works ignore their cancellation",
+                    extra={"component": "executor", "count": len(stubborn)},
+                )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
+
     def _spawn_soon(self) -> None:
         # One callback at a time: it runs when the running runner is suspended or breathes, so works
         # that never wait are all done by one runner.
@@ -150,7 +170,7 @@ class Executor:
 
     def _spawn(self) -> None:
         self._spawning = False
-        if not self._queue or self._group is None or self._closing:
+        if not self._queue or self._closing:
             return
         if self._resting:
             wake = self._resting.pop().wake
@@ -159,7 +179,8 @@ class Executor:
             return
         runner = _Runner()
         self._runners.append(runner)
-        runner.task = self._group.create_task(self._run(runner))
+        runner.task = asyncio.create_task(self._run(runner))
+        runner.task.add_done_callback(self._ended)
 
     async def _run(self, runner: _Runner) -> None:
         try:
@@ -202,6 +223,8 @@ class Executor:
         except BaseException as raised:
             # Cancelled by our deadline or by the work itself, it is a failure like any other.
             if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
+                if thread is not None and not thread.done():
+                    self._count_until_done(thread)
                 raise
             error = raised
         finally:
@@ -258,11 +281,14 @@ class Executor:
         return loop.run_in_executor(self._threads, work)  # pyright: ignore[reportArgumentType]
 
     def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
+        self._count_until_done(thread)
+        thread.add_done_callback(lambda _: self._free(claim))
+
+    def _count_until_done(self, thread: asyncio.Future[Any]) -> None:
         self._threads_stuck += 1
 
         def ended(future: asyncio.Future[Any]) -> None:
             self._threads_stuck -= 1
-            self._free(claim)
             if not future.cancelled():
                 future.exception()  # looked at, so that nothing warns of it
 
