@@ -228,7 +228,8 @@ with picked as materialized (
 select id from repaired order by id
 """
 
-# Resources of kinds that had no controller until now become due, a batch at a time.
+# Resources of kinds that had no controller until now become due, a batch at a time. An inform that
+# did not see the controller may commit after it has registered, so this is asked again and again.
 ADOPT: Final[LiteralString] = """
 with adopted as (
     update delta_resource
@@ -237,7 +238,7 @@ with adopted as (
         select id
         from delta_resource
         where state = 'unknown'
-        and kind = any(%(kinds)s)
+        and kind = any(array(select kind from delta_controller))
         limit %(batch)s
         for update skip locked
     ))

@@ -72,6 +72,6 @@ async def queue_due_informs(connection: Connection, *, jitter: timedelta) -> int
     return await _count(connection, inform_run.QUEUE_DUE, {"jitter": jitter})
 
 
-async def adopt(connection: Connection, kinds: list[str], *, batch: int) -> int:
+async def adopt(connection: Connection, *, batch: int) -> int:
     """Schedule the resources of kinds that had no controller until now."""
-    return await _count(connection, resource.ADOPT, {"kinds": kinds, "batch": batch})
+    return await _count(connection, resource.ADOPT, {"batch": batch})

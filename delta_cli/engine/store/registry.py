@@ -51,7 +51,7 @@ async def register_controllers(
             },
         )
     adopted = 0
-    while count := await maintenance.adopt(connection, list(controllers), batch=_ADOPT_BATCH):
+    while count := await maintenance.adopt(connection, batch=_ADOPT_BATCH):
         adopted += count
     return adopted
 

@@ -1,4 +1,7 @@
-"""Returns what died with its owner: lost workers' claims, overdue leases, stuck inform runs."""
+"""Returns what died with its owner: lost workers' claims, overdue leases, stuck inform runs.
+
+It also adopts what was informed at the very moment when the first controller of its kind came.
+"""
 
 import logging
 from typing import Final
@@ -19,5 +22,7 @@ async def rescue(database: Database, config: Config) -> int:
             log.warning("workers lost", extra={"component": "rescue", "workers": lost})
         rescued = await maintenance.rescue_inform_runs(connection)
         while count := await maintenance.rescue_resources(connection, batch=BATCH):
+            rescued += count
+        while count := await maintenance.adopt(connection, batch=BATCH):
             rescued += count
     return rescued
