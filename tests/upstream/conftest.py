@@ -1,0 +1,3 @@
+from tests.support.observing import observer
+
+__all__ = ["observer"]
