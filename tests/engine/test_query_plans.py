@@ -207,7 +207,7 @@ STATEMENTS = [
         category="object_invalidated",
         actor=None,
     ),
-    _guarded("adopt", resource.ADOPT, "delta_resource_unknown", PRIMARY, kinds=["k0"], batch=BATCH),
+    _guarded("adopt", resource.ADOPT, "delta_resource_unknown", PRIMARY, batch=BATCH),
     _guarded("get", resource.GET, KEY, kind="k1", namespace="n1", object_id="object-1"),
 ]
 
