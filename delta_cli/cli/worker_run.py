@@ -44,11 +44,11 @@ class WorkerRun:
         self._task = asyncio.current_task()
         try:
             code = await self._connect_and_work(settings, drain=drain)
-        except asyncio.CancelledError:
-            if self._signals.first.is_set():
-                code = self._signals.exit_code
-            else:
+        except BaseException as error:
+            if not (isinstance(error, asyncio.CancelledError) and self._signals.first.is_set()):
+                end_within(_PATIENCE_S, ExitCode.FAILED)
                 raise
+            code = self._signals.exit_code
         hard = code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
         end_within(_IMPATIENCE_S if hard else _PATIENCE_S, code)
         return code

@@ -163,6 +163,21 @@ def test_stdout_that_is_full_is_an_error(delta: CommandLine, inform: Inform) -> 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("run", "--help")])
+def test_help_and_version_load_nothing_heavy(words: tuple[str, ...]) -> None:
+    program = f"""
+import sys
+from delta_cli.cli.app import run_words
+run_words({words!r})
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    heavy = {"psycopg", "psycopg_pool", "tabulate", "textual", "delta_cli.engine.client"}
+    assert heavy.isdisjoint(done.stderr.split())
+
+
 def test_every_command_has_help_with_an_example() -> None:
     program = """
 from typer.main import get_command

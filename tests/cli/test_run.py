@@ -92,6 +92,19 @@ def waiting(inform: Inform, tmp_path: Path) -> Callable[[], bool]:
     return (tmp_path / "begun").exists
 
 
+def test_concurrency_replaces_the_parallelism_of_a_kind(
+    shop: CommandLine, inform: Inform, rows: Rows, tmp_path: Path
+) -> None:
+    inform(a="waiting", b="waiting", c="waiting")
+    with shop.started("run", "--drain", "--concurrency", "2") as process:
+        until((tmp_path / "begun").exists)
+        until(lambda: list(states(rows).values()).count("pending") == 2)
+        assert sorted(states(rows).values()) == ["pending", "pending", "scheduled"]
+        (tmp_path / "release").touch()
+        ended(process).expect(0)
+    assert set(states(rows).values()) == {"synced"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_signal_drains_and_exits_0(
     shop: CommandLine, waiting: Callable[[], bool], rows: Rows, tmp_path: Path, number: int
