@@ -32,7 +32,7 @@ class Config:
     controllers: Sequence[Controller[Any]] = ()
     namespaces: Mapping[str, NamespaceConfig] = field(default_factory=dict)
     schema: str = "delta"
-    direct_dsn: str | None = None
+    direct_dsn: str | None = field(default=None, repr=False)  # it may hold a password
 
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     max_object_bytes: int = DEFAULT_MAX_OBJECT_BYTES

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from psycopg import ProgrammingError
@@ -19,7 +19,7 @@ _URL_PASSWORD: Final = re.compile(
     r"(?P<head>(?<!\w)\w{1,40}://[^\s:/@]*):[^\s]*@(?=[^@\s]*(?:\s|$))"
 )
 _WORD_PASSWORD: Final = re.compile(
-    r"(?i)\b(?P<key>(?:ssl)?password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
+    r"(?i)(?<!\w)(?P<key>\w{0,40}password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
 )
 
 
@@ -27,7 +27,7 @@ _WORD_PASSWORD: Final = re.compile(
 class DsnSource:
     """A libpq connection string (None: use the embedded server) and the setting it came from."""
 
-    dsn: str | None
+    dsn: str | None = field(repr=False)  # it may hold a password
     origin: str
 
 

@@ -369,9 +369,11 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
         delay = backoff.delay(attempt, error)
         if isinstance(delay, timedelta) and delay >= timedelta(0):
             return delay
-        log.error("retry policy is wrong", extra={"delay": repr(delay)})
-    except Exception:
-        log.exception("retry policy raised")
+        log.error("retry policy is wrong", extra={"component": "executor", "delay": repr(delay)})
+    except Exception as raised:  # noqa: BLE001 - it is the user's code
+        log.error(  # noqa: TRY400 - a traceback is not masked
+            "retry policy raised", extra={"component": "executor", "error": _message(raised)}
+        )
     return timedelta(minutes=1)
 
 
