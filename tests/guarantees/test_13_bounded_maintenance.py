@@ -131,7 +131,7 @@ async def test_two_passes_at_a_time_share_the_rows(
     ids=["rescue", "expire", "adopt"],
 )
 async def test_a_batch_moves_no_more_than_it_may(
-    database: Database, observer: Observer, state: str, batch_of: Callable[[Any], Awaitable[int]]
+    database: Database, observer: Observer, state: str, batch_of: Callable[[Connection], Awaitable[int]]
 ) -> None:
     await fill(observer, state, 250)
     counts = []
