@@ -1,31 +1,20 @@
 """The one object that applications hold: inform, repair, read, subscribe, and work when started."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from delta_cli.engine import schema
-from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
 from delta_cli.engine.controller import Controllers
-from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.dsn import resolve_dsn
-from delta_cli.engine.embedded import EmbeddedServer
-from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject
+from delta_cli.engine.database import Database
+from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.events import Subscription
-from delta_cli.engine.explain import explain
-from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
+from delta_cli.engine.hints import EVENT, INFORM, WORK
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
-from delta_cli.engine.listener import Listener
 from delta_cli.engine.model import (
     EventCategory,
     InformCounts,
@@ -36,19 +25,18 @@ from delta_cli.engine.model import (
     Status,
 )
 from delta_cli.engine.runtime import Runtime, WorkerSummary
+from delta_cli.engine.session import CallersConnection, Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
-from delta_cli.engine.statements import Steps, run_steps
+from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
-from delta_cli.engine.store import events, read, registry, repair, runs
+from delta_cli.engine.store import read, repair, runs
 from delta_cli.engine.store.events import EventFilter
 from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 
-R = TypeVar("R")
 _PAGE: Final = 500
 _SETTLED_POLL_S: Final = 0.05
-AnyConnection = psycopg.AsyncConnection[Any]
 
 
 class Client:
@@ -64,16 +52,11 @@ class Client:
     def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
         self.config: Config = config or Config()
         self.controllers: Controllers = Controllers(self.config.controllers)
-        self._given_dsn: str | None = dsn
-        self._database: Database | None = None
-        self._hints: HintSender | None = None
-        self._listener: Listener | None = None
+        self._session: Session = Session(dsn, self.config, self.controllers)
         self._runtime: Runtime | None = None
         self._working: asyncio.Task[WorkerSummary] | None = None
-        self._background: list[asyncio.Task[None]] = []
         self._known_namespaces: frozenset[str] = frozenset()
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
-        self._exits: AsyncExitStack = AsyncExitStack()
 
     # Opening and closing
 
@@ -91,105 +74,20 @@ class Client:
 
     async def open(self) -> None:
         """Connect, check the schema, and make the application known."""
-        try:
-            await self._open()
-        except psycopg.Error as error:
-            await self._exits.aclose()
-            dsn = self._database.dsn if self._database is not None else ""
-            raise explain(error, dsn, self.config.schema) or error from error
-        except BaseException:
-            await self._exits.aclose()
-            raise
-
-    async def _open(self) -> None:
-        dsn, is_embedded = await self._find_dsn()
-        self._database = Database(dsn, schema=self.config.schema, application_name="delta")
-        await self._database.open()
-        self._exits.push_async_callback(self._database.close)
-        async with self._database.connection() as connection:
-            if is_embedded:
-                await schema.migrate(connection, schema=self.config.schema)
-            await schema.require_current(connection, schema=self.config.schema)
-            for name, namespace in self.config.namespaces.items():
-                await registry.register_namespace(connection, name, namespace)
-            adopted = 0
-            if self.controllers:
-                adopted = await registry.register_controllers(
-                    connection,
-                    self.controllers,
-                    default_interval=self.config.resource_inform_interval,
-                )
-        self._hints = HintSender(self._database)
-        self._run_in_background(self._hints.run())
-        if adopted:
-            self._send_hint(WORK, *self.controllers)
+        await self._session.open()
 
     async def close(self) -> None:
         """Stop working (a drain) and close every connection."""
         try:
             if self._working is not None:
                 await self.stop()
-            await cancel_all(*self._background)
-            self._background.clear()
         finally:
-            self._listener = None
-            await self._exits.aclose()
-            self._database = None
-
-    async def _find_dsn(self) -> tuple[str, bool]:
-        source = resolve_dsn(self._given_dsn, os.environ)
-        if source.dsn is not None:
-            return source.dsn, False
-        server = EmbeddedServer()
-        dsn = await asyncio.to_thread(server.join)
-        self._exits.push_async_callback(asyncio.to_thread, server.leave)
-        return dsn, True
+            await self._session.close()
 
     @property
     def database(self) -> Database:
         """The open database. Raises DeltaError when the client is not open."""
-        if self._database is None:
-            raise DeltaError(
-                "the client is not open", hint="use it as: async with Client(...) as client"
-            )
-        return self._database
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        """A connection whose errors are Delta's own, where a user can do something about them."""
-        try:
-            async with self.database.connection() as connection:
-                yield connection
-        except (psycopg.Error, PoolTimeout) as error:
-            raise explain(error, self.database.dsn, self.config.schema) or error from error
-
-    def _opened_hints(self) -> HintSender:
-        assert self.database and self._hints is not None
-        return self._hints
-
-    def _run_in_background(self, loop: Any) -> None:
-        self._background.append(asyncio.create_task(loop))
-
-    def _listening(self) -> Listener | None:
-        """The listener, started when first needed; None in poll-only mode without a direct DSN."""
-        if self.config.poll_only and self.config.direct_dsn is None:
-            return None
-        if self._listener is None:
-            database = self.database
-            if self.config.direct_dsn is not None:
-                database = Database(self.config.direct_dsn, schema=self.config.schema)
-            self._listener = Listener(database, identity=f"{os.getpid()}-{id(self):x}")
-            self._run_in_background(self._listener.run((WORK, INFORM, EVENT)))
-        return self._listener
-
-    def _send_hint(self, channel: str, *payloads: str) -> None:
-        for payload in payloads or ("",):
-            if self._hints is not None and self.config.notify:
-                self._hints.send(channel, payload)
-        if self._runtime is not None:
-            wake = {WORK: self._runtime.worker.work_wake, INFORM: self._runtime.worker.inform_wake}
-            if channel in wake:
-                wake[channel].set()
+        return self._session.database
 
     # Working
 
@@ -211,8 +109,8 @@ class Client:
             self.database,
             self.config,
             controllers,
-            hints=self._opened_hints(),
-            listener=self._listening(),
+            hints=self._session.hints,
+            listener=self._session.listener,
             namespaces=namespaces,
         )
         token = current_client.set(self)
@@ -273,7 +171,7 @@ class Client:
         obj: Any,
         opts: InformOpts | None = None,
         *,
-        connection: AnyConnection | None = None,
+        connection: CallersConnection | None = None,
     ) -> InformResult:
         """Tell Delta of one object: it is stored as desired, and worked if it is new or changed.
 
@@ -284,22 +182,22 @@ class Client:
         outcomes = await self._inform_batch([candidate], InformPolicy(), connection)
         encoded = candidate.encoded
         steps = read.get_steps(encoded.kind, encoded.namespace, encoded.object_id)
-        row = await self._run(steps, connection)
+        row = await self._session.run(steps, connection)
         return InformResult(outcomes[0], row)
 
     async def _inform_batch(
-        self, batch: list[Candidate], policy: InformPolicy, connection: AnyConnection | None
+        self, batch: list[Candidate], policy: InformPolicy, connection: CallersConnection | None
     ) -> list[InformOutcome]:
         own = connection is None
         # A caller's transaction may be rolled back, and the namespace with it.
         known = self._known_namespaces if own else frozenset[str]()
-        outcomes = await self._run(
+        outcomes = await self._session.run(
             inform_batch(batch, replace(policy, known_namespaces=known)), connection
         )
         if own:
             self._known_namespaces |= {one.encoded.namespace for one in batch}
         if "created" in outcomes or "updated" in outcomes:
-            await self._hint(connection, WORK, {batch[0].encoded.kind})
+            await self._hint(WORK, {batch[0].encoded.kind}, connection)
         return outcomes
 
     async def inform_many(
@@ -307,7 +205,7 @@ class Client:
         objects: Iterable[Any] | AsyncIterable[Any],
         opts: InformOpts | None = None,
         *,
-        connection: AnyConnection | None = None,
+        connection: CallersConnection | None = None,
         process_existing: bool = False,
         on_progress: Callable[[InformCounts], None] | None = None,
         on_refused: Callable[[InvalidObject], None] | None = None,
@@ -341,7 +239,7 @@ class Client:
         options: InformOptions | None = None,
         *,
         from_watermark: bool = True,
-        connection: AnyConnection | None = None,
+        connection: CallersConnection | None = None,
         requested_by: str = "client",
         run_foreground: bool = False,
     ) -> InformRun:
@@ -358,8 +256,8 @@ class Client:
         )
         if run_foreground:
             return await self._inform_foreground(kind, steps)
-        run = await self._run(steps, connection)
-        await self._hint(connection, INFORM, {kind})
+        run = await self._session.run(steps, connection)
+        await self._hint(INFORM, {kind}, connection)
         return run
 
     async def _inform_foreground(self, kind: str, steps: Steps[InformRun]) -> InformRun:
@@ -369,7 +267,7 @@ class Client:
                 hint="queue the run instead, or give the application with --app",
             )
         # Queued before the worker starts, whose interval might else queue the same listing first.
-        run = await self._run(steps, None)
+        run = await self._session.run(steps)
         was_working = self._runtime is not None
         if not was_working:
             await self.start(kinds=[kind])
@@ -384,23 +282,15 @@ class Client:
 
     async def inform_run(self, run_id: int) -> InformRun:
         """One inform run. Raises NotFound."""
-        async with self._connection() as connection:
+        async with self._session.connection() as connection:
             return await runs.get_run(connection, run_id)
 
-    async def _run(self, steps: Steps[R], connection: AnyConnection | None) -> R:
-        """Run steps in a transaction: one of our own, or within a caller's."""
-        if connection is not None:
-            async with self.database.within(connection) as within:
-                return await run_steps(within, steps)
-        async with self._connection() as own:
-            return await run_steps(own, steps)
-
-    async def _hint(self, connection: AnyConnection | None, channel: str, kinds: set[str]) -> None:
-        if connection is None:
-            self._send_hint(channel, *kinds)
-        elif self.config.notify:
-            # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
-            await self._run(events.notify_steps(channel, sorted(kinds)), connection)
+    async def _hint(
+        self, channel: str, payloads: set[str], connection: CallersConnection | None = None
+    ) -> None:
+        await self._session.hint(channel, payloads, connection)
+        if connection is None and self._runtime is not None:
+            self._runtime.wake(channel)
 
     # Repairing
 
@@ -450,11 +340,11 @@ class Client:
         repaired: list[int] = []
         for state, ids in by_state.items():
             steps = repair.apply_repair(what, ids, actor=actor, from_states=[state])
-            repaired += await self._run(steps, None)
+            repaired += await self._session.run(steps)
         if repaired:
-            self._send_hint(EVENT)
+            await self._hint(EVENT, {""})
             if what.due:
-                self._send_hint(WORK, *{row.kind for row in rows})
+                await self._hint(WORK, {row.kind for row in rows})
         return repaired
 
     async def _repair_one(
@@ -473,7 +363,7 @@ class Client:
         self, kind: str, object_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> ResourceRow:
         """One resource. Raises NotFound."""
-        return await self._run(read.get_steps(kind, namespace, object_id), None)
+        return await self._session.run(read.get_steps(kind, namespace, object_id))
 
     async def resources(
         self, chosen: ResourceFilter | None = None, *, after_id: int = 0, limit: int | None = None
@@ -482,7 +372,7 @@ class Client:
         left = limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            async with self._connection() as connection:
+            async with self._session.connection() as connection:
                 page = await read.page(
                     connection, chosen or ResourceFilter(), after_id=after_id, limit=size
                 )
@@ -524,7 +414,7 @@ class Client:
                 namespaces=namespaces,
             ),
             after=after,
-            listener=self._listening() if follow else None,
+            listener=self._session.listener if follow else None,
             poll_interval=self.config.poll_interval,
             follow=follow,
         )

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 _RELEASE_TIMEOUT_S = 10.0
 #: How long the claim that is under way when a stop begins may take.
 _CLAIM_TIMEOUT_S = 5.0
+#: How often to look whether another loop or worker has ended the inform run that is waited for.
+_RUN_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,13 @@ class Runtime:
         self.drain()
         self._stop_now.set()
 
+    def wake(self, channel: str) -> None:
+        """Look for work or inform runs now: this process has just made some."""
+        if channel == WORK:
+            self.worker.work_wake.set()
+        elif channel == INFORM:
+            self.worker.inform_wake.set()
+
     async def run(self) -> WorkerSummary:
         """Work until told to stop."""
         await while_away("worker", self._register)
@@ -158,7 +167,7 @@ class Runtime:
             await InformRunner(worker, self._hints, run).run()
             return
         while not await self._inform_ended(run_id):
-            await asyncio.sleep(worker.config.poll_interval.total_seconds())
+            await asyncio.sleep(_RUN_POLL_S)
 
     async def _inform_ended(self, run_id: int) -> bool:
         async with self.worker.database.connection() as connection:

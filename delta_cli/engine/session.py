@@ -1,0 +1,164 @@
+"""An open connection to one Delta: the pool, the hints, the listener, and the embedded server."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from delta_cli.engine import schema
+from delta_cli.engine.cancelling import cancel_all
+from delta_cli.engine.config import Config
+from delta_cli.engine.controller import Controllers
+from delta_cli.engine.database import Connection, Database
+from delta_cli.engine.dsn import resolve_dsn
+from delta_cli.engine.embedded import EmbeddedServer
+from delta_cli.engine.errors import DeltaError
+from delta_cli.engine.explain import explain
+from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
+from delta_cli.engine.listener import Listener
+from delta_cli.engine.statements import Steps, run_steps
+from delta_cli.engine.store import events, registry
+
+R = TypeVar("R")
+CallersConnection: TypeAlias = psycopg.AsyncConnection[Any]
+
+
+class Session:
+    """What a client has open. `open()` also makes the application's kinds and namespaces known."""
+
+    def __init__(self, dsn: str | None, config: Config, controllers: Controllers) -> None:
+        self._given_dsn: str | None = dsn
+        self._config: Config = config
+        self._controllers: Controllers = controllers
+        self._database: Database | None = None
+        self._hints: HintSender | None = None
+        self._listener: Listener | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._exits: AsyncExitStack = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Connect, check the schema, and make the application known."""
+        try:
+            await self._open()
+        except psycopg.Error as error:
+            await self._exits.aclose()
+            dsn = self._database.dsn if self._database is not None else ""
+            raise explain(error, dsn, self._config.schema) or error from error
+        except BaseException:
+            await self._exits.aclose()
+            raise
+
+    async def _open(self) -> None:
+        dsn, is_embedded = await self._find_dsn()
+        self._database = Database(dsn, schema=self._config.schema)
+        await self._database.open()
+        self._exits.push_async_callback(self._database.close)
+        async with self._database.connection() as connection:
+            if is_embedded:
+                await schema.migrate(connection, schema=self._config.schema)
+            await schema.require_current(connection, schema=self._config.schema)
+            adopted = await self._register(connection)
+        self._hints = HintSender(self._database)
+        self._run_in_background(self._hints.run())
+        if adopted:
+            self.send_hint(WORK, self._controllers)
+
+    async def _find_dsn(self) -> tuple[str, bool]:
+        source = resolve_dsn(self._given_dsn, os.environ)
+        if source.dsn is not None:
+            return source.dsn, False
+        server = EmbeddedServer()
+        dsn = await asyncio.to_thread(server.join)
+        self._exits.push_async_callback(asyncio.to_thread, server.leave)
+        return dsn, True
+
+    async def _register(self, connection: Connection) -> int:
+        for name, namespace in self._config.namespaces.items():
+            await registry.register_namespace(connection, name, namespace)
+        if not self._controllers:
+            return 0
+        return await registry.register_controllers(
+            connection,
+            self._controllers,
+            default_interval=self._config.resource_inform_interval,
+        )
+
+    async def close(self) -> None:
+        """End what runs in the background and close every connection."""
+        try:
+            await cancel_all(*self._background)
+            self._background.clear()
+        finally:
+            self._listener = None
+            await self._exits.aclose()
+            self._database = None
+
+    @property
+    def database(self) -> Database:
+        """The open database. Raises DeltaError when it is not open."""
+        if self._database is None:
+            raise DeltaError(
+                "the client is not open", hint="use it as: async with Client(...) as client"
+            )
+        return self._database
+
+    @property
+    def hints(self) -> HintSender:
+        """Sends hints in transactions of their own. Raises DeltaError when not open."""
+        assert self.database
+        assert self._hints is not None
+        return self._hints
+
+    @property
+    def listener(self) -> Listener | None:
+        """The listener, started when first asked for; None where there is only polling."""
+        config = self._config
+        if config.poll_only and config.direct_dsn is None:
+            return None
+        if self._listener is None:
+            database = self.database
+            if config.direct_dsn is not None:
+                database = Database(config.direct_dsn, schema=config.schema)
+            self._listener = Listener(database, identity=f"{os.getpid()}-{id(self):x}")
+            self._run_in_background(self._listener.run((WORK, INFORM, EVENT)))
+        return self._listener
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection whose errors are Delta's own, where a user can do something about them."""
+        try:
+            async with self.database.connection() as connection:
+                yield connection
+        except (psycopg.Error, PoolTimeout) as error:
+            raise explain(error, self.database.dsn, self._config.schema) or error from error
+
+    async def run(self, steps: Steps[R], within: CallersConnection | None = None) -> R:
+        """Run steps on a connection of our own, or inside the transaction of a caller's."""
+        if within is not None:
+            async with self.database.within(within) as connection:
+                return await run_steps(connection, steps)
+        async with self.connection() as own:
+            return await run_steps(own, steps)
+
+    async def hint(
+        self, channel: str, payloads: Iterable[str], within: CallersConnection | None = None
+    ) -> None:
+        """Wake others soon; or, from inside a caller's transaction, when that commits."""
+        if within is None:
+            self.send_hint(channel, payloads)
+        elif self._config.notify:
+            # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
+            await self.run(events.notify_steps(channel, sorted(payloads)), within)
+
+    def send_hint(self, channel: str, payloads: Iterable[str] = ("",)) -> None:
+        """Wake others soon."""
+        if self._config.notify:
+            for payload in payloads:
+                self.hints.send(channel, payload)
+
+    def _run_in_background(self, loop: Coroutine[Any, Any, None]) -> None:
+        self._background.append(asyncio.create_task(loop))
