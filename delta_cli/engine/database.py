@@ -119,7 +119,11 @@ class Database:
         """A connection of one's own, outside the pool, configured like the others."""
         try:
             connection = await AsyncConnection.connect(self.dsn, **self._arguments())
-            await self._configure(connection)
+            try:
+                await self._configure(connection)
+            except BaseException:  # a cancellation too: nobody else knows of this connection
+                await connection.close()
+                raise
         except psycopg.Error as error:
             raise describe_connection_error(error, self.dsn) from None
         return connection
