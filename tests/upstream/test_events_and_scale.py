@@ -1,0 +1,214 @@
+"""Faults 34 to 38, and what was seen by running upstream."""
+
+import asyncio
+import time
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from delta_cli import Client, Event, InformOpts, NamespaceConfig, Resource, StateConflict
+from delta_cli.engine.store import maintenance
+from delta_cli.engine.ticks.expire import expire
+from tests.support.engine import Item, Stage, item_controller, quick_config, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+HOUR = timedelta(hours=1)
+
+
+async def no_work(resource: Resource[Any]) -> None:
+    pass
+
+
+async def synced_long_ago(dsn: str, observer: Observer, count: int) -> None:
+    namespaces = {"default": NamespaceConfig(expiry_ttl=HOUR)}
+    async with Client(dsn, quick_config(item_controller(no_work), namespaces=namespaces)) as client:
+        await client.inform_many(Item(f"{number}") for number in range(count))
+    await observer.do(
+        "update delta_resource set state = 'synced', due_at = null, synced_generation = 1,"
+        " synced_at = now() - interval '1 day', updated_at = now() - interval '1 day'"
+    )
+
+
+# Events
+
+
+async def test_34_a_client_without_controllers_sees_what_others_did(dsn: str) -> None:
+    async with (
+        Client(dsn) as reader,
+        working(dsn, item_controller(no_work)) as client,
+        reader.subscribe("object_synced") as events,
+        asyncio.timeout(20),
+    ):
+        await client.inform(Item("a"))
+        event = await anext(events)
+    assert isinstance(event, Event)
+    assert (event.object_id, event.state) == ("a", "synced")
+
+
+async def test_34_events_are_there_for_who_comes_later(dsn: str, observer: Observer) -> None:
+    async with working(dsn, item_controller(no_work)) as client:
+        await client.inform(Item("a"))
+        await observer.until_state("a", "synced")
+    async with Client(dsn) as reader:
+        events = [event async for event in reader.subscribe(after=0, follow=False)]
+    assert [(event.category, event.object_id) for event in events if isinstance(event, Event)] == [
+        ("object_synced", "a")
+    ]
+
+
+async def test_34_a_reader_that_sleeps_loses_nothing(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as reader, reader.subscribe("object_synced") as events:
+        async with working(dsn, item_controller(no_work, parallelism=100)) as client:
+            await client.inform_many(Item(f"{number}") for number in range(1_500))
+            await observer.until_all("synced", 1_500)
+        async with asyncio.timeout(20):
+            seen = [await anext(events) for _ in range(1_500)]
+    ids = [event.id for event in seen if isinstance(event, Event)]
+    assert len(ids) == 1_500
+    assert all(before < after for before, after in pairwise(ids))
+
+
+async def test_35_a_subscription_ends_when_it_is_closed(dsn: str) -> None:
+    async with Client(dsn) as client:
+        events = client.subscribe()
+
+        async def read() -> list[Any]:
+            return [event async for event in events]
+
+        reading = asyncio.create_task(read())
+        await events.begin()
+        await asyncio.sleep(0)
+        await events.aclose()
+        async with asyncio.timeout(5):
+            assert await reading == []
+
+
+async def test_35_closing_a_client_leaves_no_task_behind(dsn: str) -> None:
+    before = asyncio.all_tasks()
+    async with working(dsn, item_controller(no_work)) as client, client.subscribe() as events:
+        await client.inform(Item("a"))
+        await anext(events)
+
+    async def all_ended() -> bool:
+        return asyncio.all_tasks() <= before
+
+    await eventually(all_ended)
+
+
+# Maintenance
+
+
+async def test_36_expiry_moves_a_bounded_batch_at_a_time(dsn: str, observer: Observer) -> None:
+    await synced_long_ago(dsn, observer, 25)
+    async with Client(dsn) as client, client.database.connection() as connection:
+        moved = [await maintenance.expire_resources(connection, batch=10) for _ in range(4)]
+    assert moved == [10, 10, 5, 0]
+
+
+async def test_37_passes_of_several_processes_move_each_row_once(
+    dsn: str, observer: Observer
+) -> None:
+    await synced_long_ago(dsn, observer, 3_000)
+    async with Client(dsn) as one, Client(dsn) as other:
+        moved = await asyncio.gather(*(expire(client.database) for client in (one, other, one)))
+    assert sum(moved) == 3_000
+    assert await observer.value("select count(*) from delta_event") == 0
+
+
+@pytest.mark.parametrize("state", ["scheduled", "failed", "degraded", "deleted", "expired"])
+async def test_38_an_invalidate_that_is_refused_names_the_state(
+    dsn: str, observer: Observer, state: str
+) -> None:
+    async with Client(dsn, quick_config(item_controller(no_work))) as client:
+        await client.inform(Item("a"))
+        await observer.do(
+            "update delta_resource set state = %s::text::delta_resource_state,"
+            " due_at = case when %s = any('{scheduled,failed,expired}') then now() end,"
+            " synced_at = now(), synced_generation = 1",
+            state,
+            state,
+        )
+        with pytest.raises(StateConflict, match=state):
+            await client.invalidate("item", "a")
+
+
+async def test_38_an_invalidate_that_races_an_inform_breaks_nothing(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn, quick_config(item_controller(no_work))) as client:
+        await client.inform(Item("a"))
+        for value in range(1, 20):
+            await observer.do(
+                "update delta_resource set state = 'synced', due_at = null, synced_at = now(),"
+                " synced_generation = generation, last_synced_object = null"
+            )
+            results = await asyncio.gather(
+                client.invalidate("item", "a"),
+                client.inform(Item("a", value)),
+                return_exceptions=True,
+            )
+            failures = [result for result in results if isinstance(result, BaseException)]
+            assert all(isinstance(failure, StateConflict) for failure in failures)
+            row = await observer.resource("a")
+            assert (row["state"], row["object"]["value"]) == ("scheduled", value)
+
+
+# Seen by running it
+
+
+async def test_a_work_is_limited_by_parallelism_and_not_by_connections(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    async with working(dsn, item_controller(stage.work, parallelism=200)) as client:
+        await client.inform_many(Item(f"{number}") for number in range(300))
+        await eventually(lambda: stage.running == 200)
+        async with asyncio.timeout(2):
+            await client.inform(Item("one more"))  # no connection is held by those that run
+        stage.open.set()
+        await observer.until_all("synced", 301)
+    assert stage.most_running == 200
+
+
+async def test_max_attempts_of_one_ends_degraded_after_one(dsn: str, observer: Observer) -> None:
+    async def work(resource: Resource[Item]) -> None:
+        raise ConnectionError
+
+    async with working(dsn, item_controller(work)) as client:
+        await client.inform(Item("a"), InformOpts(max_attempts=1))
+        row = await observer.until_state("a", "degraded")
+    assert (row["attempt"], row["term"]) == (1, 1)
+
+
+async def test_a_resource_costs_little_log_and_few_round_trips(
+    dsn: str, observer: Observer
+) -> None:
+    count = 1_000
+    async with Client(dsn, quick_config(item_controller(no_work, parallelism=500))) as client:
+        await client.inform_many(Item(f"{number}") for number in range(count))
+        await observer.rows("select pg_stat_force_next_flush()")
+        position = await observer.value("select pg_current_wal_insert_lsn()")
+        commits = await _commits(observer)
+        began = time.monotonic()
+        await client.start()
+        await client.wait_until_drained()
+        seconds_taken = time.monotonic() - began
+        await client.stop()
+        written = await observer.value(
+            "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s::pg_lsn)", position
+        )
+        spent = await _commits(observer) - commits
+    assert await observer.states() == {"synced": count}
+    # Upstream: 10 kB and eight round trips for each.
+    assert written / count < 5_000
+    assert spent < count / 4 + 50 * seconds_taken
+
+
+async def _commits(observer: Observer) -> int:
+    await observer.rows("select pg_stat_clear_snapshot()")
+    return await observer.value(
+        "select xact_commit from pg_stat_database where datname = current_database()"
+    )
