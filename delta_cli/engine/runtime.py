@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: How long a hard stop may take to give claims back before it leaves them to the rescue.
 _RELEASE_TIMEOUT_S = 10.0
+#: How long the last word to the database may take.
+_SIGN_OFF_TIMEOUT_S = 2.0
 #: How long the claim that is under way when a stop begins may take.
 _CLAIM_TIMEOUT_S = 5.0
 #: How often to look whether another loop or worker has ended the inform run that is waited for.
@@ -279,8 +281,11 @@ class Runtime:
             )
 
     async def _sign_off(self) -> None:
-        with contextlib.suppress(*AWAY):
-            async with self.worker.database.connection() as connection:
+        with contextlib.suppress(*AWAY, TimeoutError):
+            async with (
+                asyncio.timeout(_SIGN_OFF_TIMEOUT_S),
+                self.worker.database.connection() as connection,
+            ):
                 await workers.stop(connection, self.worker.id)
 
 
