@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -124,19 +124,23 @@ async def test_two_passes_at_a_time_share_the_rows(
 @pytest.mark.parametrize(
     ("state", "batch_of"),
     [
-        ("pending", lambda connection: maintenance.rescue_resources(connection, batch=100)),
-        ("synced", lambda connection: maintenance.expire_resources(connection, batch=100)),
-        ("unknown", lambda connection: maintenance.adopt(connection, ["item"], batch=100)),
+        ("pending", maintenance.rescue_resources),
+        ("synced", maintenance.expire_resources),
+        ("unknown", maintenance.adopt),
     ],
     ids=["rescue", "expire", "adopt"],
 )
 async def test_a_batch_moves_no_more_than_it_may(
-    database: Database, observer: Observer, state: str, batch_of: Callable[[Connection], Awaitable[int]]
+    database: Database,
+    observer: Observer,
+    state: str,
+    batch_of: Callable[..., Awaitable[int]],
 ) -> None:
     await fill(observer, state, 250)
+    await observer.do("insert into delta_controller (kind, parallelism) values ('item', 1)")
     counts = []
     async with database.connection() as connection:
-        while moved := await batch_of(connection):
+        while moved := await batch_of(connection, batch=100):
             counts.append(moved)
     assert counts == [100, 100, 50]
 
