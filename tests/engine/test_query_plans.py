@@ -22,6 +22,9 @@ from tests.support.queries import numbered
 
 Connection = psycopg.Connection[Any]
 
+# One process fills the tables once for all plans.
+pytestmark = pytest.mark.xdist_group("query-plans")
+
 SMALL, LARGE = 40_000, 1_000_000
 BATCH = 500
 
