@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ _MOST_BACKLOG: Final = 4 * CLAIM_BATCH
 #: Slots that come free within this time are claimed for together.
 _GATHER_S: Final = 0.002
 
-#: When to look again after a claim that took all that was due.
+#: When to look at all lanes again after a claim, whether it emptied the lanes or not.
 _LOOK_AGAIN_S: Final = 0.02
 
 
@@ -38,6 +39,8 @@ class Claimer:
         self._submit: Callable[[list[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
         self._known: Callable[[], set[int]] = known
+        self._hungry: list[tuple[str, str]] = []  # lanes with more due rows than were claimed
+        self._look_at: float = 0.0  # time.monotonic() when all lanes are looked at again
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
@@ -63,12 +66,16 @@ class Claimer:
             if self._unheard:
                 await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = False
-            lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
-            due = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
-            shares = worker.slots.allocate(due, CLAIM_BATCH)
-            worker.starved = bool(due) and not shares
+            if not self._hungry or time.monotonic() > self._look_at:
+                lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
+                self._hungry = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
+                self._look_at = time.monotonic() + _LOOK_AGAIN_S
+                if not self._hungry:
+                    return self._rest(lanes)
+            shares = worker.slots.allocate(self._hungry, CLAIM_BATCH)
+            worker.starved = not shares
             if not shares or worker.draining:
-                return self._rest(lanes, nothing_due=not due)
+                return self._poll_s
             self._unheard = True
             claimed = await work.claim(
                 connection,
@@ -83,11 +90,14 @@ class Claimer:
             self._submit(claimed)
             # Let works start before the next claim: it may be a long wait for the database.
             await asyncio.sleep(0)
-        # All that was asked for: there is more. Less: that was all, or others were quicker.
-        return 0.0 if len(claimed) == sum(shares.values()) else _LOOK_AGAIN_S
+        # A lane that gave all that was asked for has more, the others were emptied.
+        taken = Counter((claim.kind, claim.namespace) for claim in claimed)
+        self._hungry = [lane for lane, slots in shares.items() if taken[lane] == slots]
+        return 0.0 if self._hungry else _LOOK_AGAIN_S
 
-    def _rest(self, lanes: list[Lane], *, nothing_due: bool) -> float:
-        if nothing_due and self._worker.slots.in_use == 0:
+    def _rest(self, lanes: list[Lane]) -> float:
+        self._worker.starved = False
+        if self._worker.slots.in_use == 0:
             self._worker.idle.set()
         upcoming = [lane.due_in for lane in lanes if lane.due_in > 0]
         return min([self._poll_s, *(max(due_in, _GATHER_S) for due_in in upcoming)])
