@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from delta_cli import Client, InformOpts, ResourceState
+from delta_cli import Client, InformOptions, InformOpts, Resource, ResourceState
 from delta_cli.engine.errors import InvalidObject, NotFound
 from delta_cli.engine.objects import object_type_of
 from delta_cli.engine.statements import run_steps_sync
 from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
-from tests.support.engine import Item
+from tests.support.engine import Item, item_controller, quick_config
 from tests.support.observing import Observer
+from tests.support.waiting import eventually
 
 AsyncConnection = psycopg.AsyncConnection[Any]
 
@@ -337,3 +338,35 @@ async def test_batches_that_race_keep_the_newest_of_each(dsn: str) -> None:
         stored = {row.object_id: row.object["version"] async for row in client.resources()}
     assert len(stored) == 20
     assert min(stored.values()) >= 3
+
+
+async def test_a_worker_that_stops_leaves_no_batch_being_written(
+    dsn: str, observer: Observer
+) -> None:
+    async def never(resource: Resource[Item]) -> None:
+        raise AssertionError
+
+    async def inform(options: InformOptions) -> AsyncGenerator[Item]:
+        for number in range(1_000):
+            yield Item(f"{number:04}", 2)
+        await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    async with Client(dsn) as client:
+        await client.inform(Item("0000", 1))
+    async with observer.connection.transaction(force_rollback=True):
+        await observer.rows("select from delta_resource for update")
+        controller = item_controller(never, kind="item", inform=inform)
+        async with Client(dsn, quick_config(controller)) as client:
+            await client.start()
+            await client.schedule_inform("item")
+
+            async def is_blocked() -> bool:
+                return await observer.value(
+                    "select exists (select from pg_locks where not granted)"
+                )
+
+            await eventually(is_blocked)
+            await client.stop(hard=True)
+            left = asyncio.all_tasks() - before
+            assert not [task for task in left if "_write_batch" in repr(task)]

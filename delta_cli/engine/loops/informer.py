@@ -97,6 +97,9 @@ class InformRunner:
         try:
             failure = await self._list()
             counts = await self.stream.close()
+        except asyncio.CancelledError:
+            await self.stream.abandon(at_once=True)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the run must end and say so
             failure, counts = error, self.stream.counts
         await while_away("informer", lambda: self._end(failure))
