@@ -38,6 +38,7 @@ class Trigger(StrEnum):
     WORK_RAISED_LATE = "work raised, generation moved"
     SNOOZE = "work raised Snooze"
     RESOURCE_DELETE = "work raised ResourceDelete"
+    RESOURCE_DELETE_LATE = "work raised ResourceDelete, generation moved"
     HARD_STOP = "hard stop of the worker"
     RESCUE = "worker lost or lease overdue, attempts left"
     RESCUE_GAVE_UP = "worker lost or lease overdue, no attempts left"
@@ -82,6 +83,7 @@ TRANSITIONS: Final[frozenset[tuple[ResourceState, Trigger, ResourceState]]] = fr
         (_S.PENDING, Trigger.WORK_RAISED_LATE, _S.SCHEDULED),
         (_S.PENDING, Trigger.SNOOZE, _S.SCHEDULED),
         (_S.PENDING, Trigger.RESOURCE_DELETE, _S.DELETED),
+        (_S.PENDING, Trigger.RESOURCE_DELETE_LATE, _S.SCHEDULED),
         (_S.PENDING, Trigger.HARD_STOP, _S.SCHEDULED),
         (_S.PENDING, Trigger.RESCUE, _S.SCHEDULED),
         (_S.PENDING, Trigger.RESCUE_GAVE_UP, _S.DEGRADED),
@@ -98,8 +100,7 @@ class Landing:
     """Where one finished work lands its resource, if its generation has not moved meanwhile.
 
     When it has moved, there is newer desired state to work: the database lands the resource in
-    `scheduled`, due now, with attempt 0, whatever stands here (`ResourceDelete` apart, which says
-    that the object is gone and not that this version of it is done).
+    `scheduled`, due now, with attempt 0, whatever stands here.
     """
 
     state: ResourceState

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from delta_cli import Client, Resource, client_from_context
+from delta_cli import Client, Resource, ResourceDelete, client_from_context
 from delta_cli.engine.database import Database
 from tests.support.engine import Item, Stage, item_controller, working
 from tests.support.observing import Observer
@@ -31,6 +31,26 @@ async def test_informs_during_work_cause_exactly_one_more_work_on_the_newest_obj
         assert stage.values == [0, informs]
         assert (row["generation"], row["sync_count"]) == (informs + 1, 2)
         assert row["object"] == {"key": "a", "value": informs}
+
+
+async def test_an_inform_during_work_is_worked_although_that_work_finds_its_object_gone(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+
+    async def work(resource: Resource[Item]) -> None:
+        await stage.work(resource)
+        if resource.object.value == 0:
+            raise ResourceDelete
+
+    async with working(dsn, item_controller(work)) as client:
+        await client.inform(Item("a", 0))
+        await eventually(lambda: stage.running)
+        await client.inform(Item("a", 1))
+        stage.open.set()
+        row = await observer.until_state("a", "synced")
+        assert stage.values == [0, 1]
+        assert row["object"] == {"key": "a", "value": 1}
 
 
 async def test_an_inform_during_work_does_not_wait_for_it(dsn: str) -> None:

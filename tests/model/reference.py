@@ -241,7 +241,7 @@ class Reference:
                 self._move(claim.key, Trigger.SNOOZE, S.SCHEDULED, Due.LATER if later else Due.NOW)
                 row.attempt = attempt
             case Ending.DELETE:
-                self._move(claim.key, Trigger.RESOURCE_DELETE, S.DELETED, Due.NEVER)
+                self._land_delete(claim, row, moved=moved)
         category = _CATEGORIES.get(ending)
         if category is not None:
             self._tell(
@@ -273,6 +273,14 @@ class Reference:
             self._move(claim.key, Trigger.WORK_GAVE_UP, S.DEGRADED, Due.NEVER)
         else:
             self._move(claim.key, Trigger.WORK_RAISED, S.FAILED, Due.LATER)
+
+    def _land_delete(self, claim: Claim, row: Row, *, moved: bool) -> None:
+        if moved:
+            # Somebody has informed it since: what they want is to be worked, whatever was gone.
+            self._move(claim.key, Trigger.RESOURCE_DELETE_LATE, S.SCHEDULED, Due.NOW)
+            row.attempt = 0
+        else:
+            self._move(claim.key, Trigger.RESOURCE_DELETE, S.DELETED, Due.NEVER)
 
     def release(self, claims: Iterable[Claim]) -> int:
         """A hard stop gives claims back. Returns how many still stood."""

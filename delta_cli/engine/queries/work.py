@@ -101,8 +101,7 @@ with outcome as materialized (
         outcome.error::jsonb as error,
         held.worker_id,
         held.attempt as claimed_attempt,
-        held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int)
-            and coalesce(outcome.state, %(state_of_all)s) <> 'deleted' as moved,
+        held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int) as moved,
         coalesce(outcome.state, %(state_of_all)s) = 'synced' as synced
     from unnest(
         %(ids)b::bigint[], %(terms)b::int[], %(durations)b::float8[], %(generations)b::int[],
