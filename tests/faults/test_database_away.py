@@ -8,8 +8,18 @@ import psycopg
 import pytest
 
 from delta_cli import Client, Event, Resource
+from delta_cli.engine.database import Database
 from delta_cli.engine.embedded import EmbeddedServer
-from tests.support.engine import IMPATIENT, Item, Stage, item_controller, quick_config, working
+from delta_cli.engine.ticks.rescue import rescue
+from tests.support.engine import (
+    IMPATIENT,
+    Item,
+    Stage,
+    item_controller,
+    quick_config,
+    seconds,
+    working,
+)
 from tests.support.observing import Observer
 from tests.support.processes import Workers, overlapping, times_worked
 from tests.support.waiting import eventually
@@ -232,3 +242,28 @@ async def test_a_stop_while_the_database_is_away_ends_all_the_same(
         observer = await Observer.connect(own_server.dsn)
         await observer.until_state("a", "synced")
         await observer.connection.close()
+
+
+async def test_an_outage_longer_than_workers_may_be_silent_makes_none_of_them_lost(
+    own_server: EmbeddedServer,
+) -> None:
+    own_server.restart()
+    database = Database(own_server.dsn)
+    await database.open()
+    observer = await Observer.connect(own_server.dsn)
+    await observer.do(
+        "insert into delta_worker (host, pid, version, kinds, capacity, heartbeat_at)"
+        " values ('here', 1, '0', '{item}', 1, now() - interval '1 day')"
+    )
+    # All were silent while there was no server to speak to.
+    await rescue(database, quick_config(worker_lost_after=seconds(60)))
+    assert await observer.rows("select state from delta_worker") == [("running",)]
+    # Whoever still says nothing is lost.
+    await eventually(lambda: lost_after_all(observer, database))
+    await observer.connection.close()
+    await database.close()
+
+
+async def lost_after_all(observer: Observer, database: Database) -> bool:
+    await rescue(database, quick_config(worker_lost_after=seconds(0.4)))
+    return await observer.rows("select state from delta_worker") == [("lost",)]
