@@ -147,11 +147,10 @@ class InformRunner:
 
         async def store() -> list[InformOutcome]:
             async with self._worker.database.connection() as connection:
-                outcomes = await run_steps(connection, inform_batch(batch, policy))
-                await self._show_progress()
-                return outcomes
+                return await run_steps(connection, inform_batch(batch, policy))
 
         outcomes = await while_away("informer", store)
+        await while_away("informer", self._show_progress)
         self._known_namespaces |= {candidate.encoded.namespace for candidate in batch}
         if any(outcome in ("created", "updated") for outcome in outcomes):
             self._worker.work_wake.set()

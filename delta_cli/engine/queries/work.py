@@ -32,16 +32,13 @@ order by min(next.due_at)
 
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` keeps the primary key,
-# where a join would be planned as a scan of the table. A lost claim is only claimed again, so the
-# commit need not wait for the disk. JSON comes as text, and not at all where it is empty: parsing
+# where a join would be planned as a scan of the table. The commit waits for the disk: a claim that a
+# crash of the server loses would have its term given out a second time. JSON comes as text, and not at all where it is empty: parsing
 # it for each row cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
-with setting as materialized (
-    select set_config('synchronous_commit', 'off', true)
-), picked as materialized (
+with picked as materialized (
     select chosen.id
-    from setting
-    cross join unnest(%(kinds)b::text[], %(namespaces)b::text[], %(slots)b::int[])
+    from unnest(%(kinds)b::text[], %(namespaces)b::text[], %(slots)b::int[])
         as lane(kind, namespace, slots)
     cross join lateral (
         select candidate.id
