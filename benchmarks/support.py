@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -169,8 +168,14 @@ async def _drain(client: Client, stop_after: int) -> DrainReport:
     seconds = time.perf_counter() - began
     worked = worker.counts.synced
     await client.stop()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return DrainReport(worked, seconds, time.process_time() - cpu, peak_mb)
+    return DrainReport(worked, seconds, time.process_time() - cpu, _peak_memory_mb())
+
+
+def _peak_memory_mb() -> float:
+    # Not getrusage(): its maximum includes the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

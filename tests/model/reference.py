@@ -243,7 +243,7 @@ class Reference:
             case Ending.DELETE:
                 self._land_delete(claim, row, moved=moved)
         category = _CATEGORIES.get(ending)
-        if category is not None:
+        if category is not None and not (moved and ending is Ending.DELETE):
             self._tell(
                 category,
                 claim.key,

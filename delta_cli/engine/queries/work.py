@@ -93,7 +93,12 @@ with outcome as materialized (
         coalesce(outcome.state, %(state_of_all)s)::delta_resource_state as state,
         coalesce(outcome.attempt, %(attempt_of_all)s::int) as attempt,
         coalesce(outcome.delay_s, %(delay_of_all)s::float8) as delay_s,
-        coalesce(outcome.category, %(category_of_all)s)::delta_event_category as category,
+        case
+            -- Gone is only what was worked, not what has been informed since.
+            when held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int)
+                and coalesce(outcome.state, %(state_of_all)s) = 'deleted' then null
+            else coalesce(outcome.category, %(category_of_all)s)::delta_event_category
+        end as category,
         outcome.duration_ms,
         outcome.error::jsonb as error,
         held.worker_id,
