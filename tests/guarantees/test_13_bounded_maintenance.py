@@ -204,6 +204,21 @@ async def test_synced_resources_of_a_namespace_with_a_ttl_are_never_cleaned(
 async def test_old_events_workers_and_runs_are_cleaned(
     dsn: str, database: Database, observer: Observer
 ) -> None:
+    await leave_old_records(dsn, observer)
+    assert await clean(database, Config()) == 3
+    assert await records(observer) == [0, 0, 0]
+
+
+async def test_a_negative_retention_keeps_events_workers_and_runs_for_ever(
+    dsn: str, database: Database, observer: Observer
+) -> None:
+    await leave_old_records(dsn, observer)
+    assert await clean(database, Config(event_retention_period=seconds(-1))) == 0
+    assert await records(observer) == [1, 1, 1]
+
+
+async def leave_old_records(dsn: str, observer: Observer) -> None:
+    """An event, a worker and an inform run that ended 73 hours ago."""
     stage = Stage(opened=True)
     async with Client(dsn, quick_config(item_controller(stage.work))) as client:
         await client.inform(Item("a"))
@@ -211,8 +226,14 @@ async def test_old_events_workers_and_runs_are_cleaned(
     await observer.do("update delta_event set at = now() - interval '73 hours'")
     await observer.do("update delta_worker set stopped_at = now() - interval '73 hours'")
     await observer.do("update delta_inform set finished_at = now() - interval '73 hours'")
-    assert await clean(database, Config()) == 3
+
+
+async def records(observer: Observer) -> list[int]:
+    """How many events, workers and inform runs there are."""
+    counts: list[int] = []
     for table in ("delta_event", "delta_worker", "delta_inform"):
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(table))
-        cursor = await observer.connection.execute(query)
-        assert await cursor.fetchone() == (0,)
+        row = await (await observer.connection.execute(query)).fetchone()
+        assert row is not None
+        counts.append(row[0])
+    return counts

@@ -35,7 +35,7 @@ select coalesce(
 ) as after_id
 """
 
-# Events past their retention, a batch at a time, the oldest first.
+# Events past their retention (negative: kept for ever), a batch at a time, the oldest first.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_event
@@ -43,6 +43,7 @@ with cleaned as (
         select id
         from (select id, at from delta_event order by id limit %(batch)s) as oldest
         where at <= now() - %(retention)s::interval
+        and %(retention)s::interval >= interval '0'
     ))
     returning id
 )

@@ -150,7 +150,7 @@ from delta_inform
 where id = %(id)s
 """
 
-# Ended runs past their retention, a batch at a time.
+# Ended runs past their retention (negative: kept for ever), a batch at a time.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_inform
@@ -158,6 +158,7 @@ with cleaned as (
         select id
         from delta_inform
         where finished_at <= now() - %(retention)s::interval
+        and %(retention)s::interval >= interval '0'
         order by finished_at
         limit %(batch)s
         for update skip locked

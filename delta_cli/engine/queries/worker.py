@@ -61,7 +61,7 @@ where state in ('running', 'draining') or %(ended)s
 order by id
 """
 
-# Workers that ended longer ago than the retention, a batch at a time.
+# Workers that ended longer ago than the retention (negative: kept for ever), a batch at a time.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_worker
@@ -70,6 +70,7 @@ with cleaned as (
         from delta_worker
         where state in ('stopped', 'lost')
         and stopped_at <= now() - %(retention)s::interval
+        and %(retention)s::interval >= interval '0'
         and not exists (
             select from delta_resource
             where lease_until is not null and worker_id = delta_worker.id
