@@ -3,6 +3,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import pytest
+
 from delta_cli import Client, InformOptions, InformRun
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
@@ -160,6 +162,49 @@ async def test_the_mark_never_goes_back(dsn: str, observer: Observer) -> None:
         listing.reports = (dated("b", 1),)
         await run(client)
         assert await watermark(observer) == mark
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        InformOptions(limit=2),
+        InformOptions(labels={"team": "red"}),
+        InformOptions(after=MORNING + timedelta(hours=2)),
+    ],
+    ids=["a limit that was reached", "labels", "a later beginning"],
+)
+async def test_a_run_that_lists_only_a_part_leaves_the_mark(
+    dsn: str, observer: Observer, options: InformOptions
+) -> None:
+    listing = Listing(dated("a", 1))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        mark = await watermark(observer)
+        listing.reports = (dated("d", 4), dated("c", 3), dated("b", 2))
+        assert (await run(client, options=options)).state == "succeeded"
+        assert await watermark(observer) == mark
+
+
+async def test_a_first_run_from_a_time_leaves_no_mark(dsn: str, observer: Observer) -> None:
+    async with listing_client(dsn, Listing(dated("c", 3))) as client:
+        await run(client, options=InformOptions(after=MORNING))
+        assert await watermark(observer) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [InformOptions(limit=2), InformOptions(after=MORNING), InformOptions()],
+    ids=["a limit that was not reached", "an earlier beginning", "everything"],
+)
+async def test_a_run_that_lists_all_since_the_mark_moves_it(
+    dsn: str, observer: Observer, options: InformOptions
+) -> None:
+    listing = Listing(dated("a", 1))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        listing.reports = (dated("b", 4),)
+        await run(client, options=options, from_watermark=options.limit is not None)
+        assert await watermark(observer) == MORNING + timedelta(hours=4) - OVERLAP
 
 
 async def test_a_refused_object_is_counted_and_the_others_are_stored(

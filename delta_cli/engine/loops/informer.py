@@ -182,6 +182,7 @@ class InformRunner:
                     connection,
                     self._run,
                     worker_id=worker.id,
+                    seen=self.stream.counts.seen,
                     newest=self.stream.newest,
                     overlap=self._overlap,
                 )

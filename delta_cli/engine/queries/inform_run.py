@@ -77,7 +77,8 @@ where id = %(id)s and worker_id = %(worker_id)s and state = 'running'
 returning id
 """
 
-# A run ended well: move the watermark, never past the database's clock.
+# A run ended well: move the watermark, never past the database's clock, nor for a run that listed
+# only a part.
 SUCCEED: Final[LiteralString] = """
 with ended as (
     update delta_inform
@@ -86,11 +87,14 @@ with ended as (
     returning kind, started_at
 )
 update delta_controller
-set last_inform_time = greatest(
-        last_inform_time,
-        least(coalesce(%(newest)s::timestamptz, ended.started_at), now())
-            - %(overlap)s::interval
-    ),
+set last_inform_time = case
+        when %(complete)s then greatest(
+            last_inform_time,
+            least(coalesce(%(newest)s::timestamptz, ended.started_at), now())
+                - %(overlap)s::interval
+        )
+        else last_inform_time
+    end,
     inform_failures = 0
 from ended
 where delta_controller.kind = ended.kind

@@ -26,6 +26,13 @@ class ClaimedRun:
     kind: str
     options: InformOptions
     requested_by: str
+    watermark: datetime | None = None
+
+    def is_complete(self, *, seen: int) -> bool:
+        """Whether a run that saw so many objects listed all that is newer than the watermark."""
+        after, limit = self.options.after, self.options.limit
+        since_watermark = after is None or (self.watermark is not None and after <= self.watermark)
+        return since_watermark and not self.options.labels and (limit is None or seen < limit)
 
 
 def queue_run(
@@ -74,7 +81,8 @@ async def claim_run(
     if row is None:
         return None
     claimed_id, kind, options, requested_by, watermark = row
-    return ClaimedRun(claimed_id, kind, options_from_json(options, watermark), requested_by)
+    asked = options_from_json(options, watermark)
+    return ClaimedRun(claimed_id, kind, asked, requested_by, watermark)
 
 
 async def record_progress(
@@ -97,13 +105,23 @@ async def succeed(
     run: ClaimedRun,
     *,
     worker_id: int,
+    seen: int,
     newest: datetime | None,
     overlap: timedelta,
 ) -> None:
-    """End a run well, and move the watermark to the newest object seen, less the overlap."""
+    """End a run well, and move the watermark to the newest object seen, less the overlap.
+
+    A run that listed only a part leaves the watermark: what it never listed is still to come.
+    """
     await connection.execute(
         queries.SUCCEED,
-        {"id": run.id, "worker_id": worker_id, "newest": newest, "overlap": overlap},
+        {
+            "id": run.id,
+            "worker_id": worker_id,
+            "complete": run.is_complete(seen=seen),
+            "newest": newest,
+            "overlap": overlap,
+        },
     )
 
 
