@@ -347,6 +347,33 @@ async def test_22_an_informer_that_raises_has_failed_and_moves_no_watermark(dsn:
     assert listing.after == [None]
 
 
+async def test_22_a_failed_run_by_hand_makes_no_kind_inform_on_its_own(
+    dsn: str, observer: Observer
+) -> None:
+    class Failing(Files):
+        async def inform(self, options: InformOptions) -> AsyncGenerator[File]:
+            raise ConnectionError("listing broke off")
+            yield
+
+    async with working(dsn, Failing()) as client:
+        assert (await run_informer(client, "file")).state == "failed"
+    assert await observer.rows("select inform_failures, inform_due_at from delta_controller") == [
+        (1, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [(None, HOUR), (timedelta(0), None), (timedelta(seconds=-1), None), (2 * HOUR, 2 * HOUR)],
+)
+async def test_22_an_interval_of_zero_or_less_switches_off_and_none_inherits(
+    dsn: str, observer: Observer, interval: timedelta | None, expected: timedelta | None
+) -> None:
+    controller = item_controller(no_work, inform=lambda _: [], inform_interval=interval)
+    async with Client(dsn, quick_config(controller, resource_inform_interval=HOUR)):
+        assert await observer.value("select inform_interval from delta_controller") == expected
+
+
 async def test_23_a_time_in_the_future_does_not_stop_later_runs(
     dsn: str, observer: Observer
 ) -> None:

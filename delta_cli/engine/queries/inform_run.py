@@ -102,7 +102,7 @@ returning delta_controller.kind
 """
 
 # A run ended badly: the watermark stays; the next run comes after a backoff, or on its interval if
-# that is sooner.
+# that is sooner. A kind that never informs on its own stays so.
 FAIL: Final[LiteralString] = """
 with ended as (
     update delta_inform
@@ -112,10 +112,12 @@ with ended as (
 )
 update delta_controller
 set inform_failures = inform_failures + 1,
-    inform_due_at = least(
-        inform_due_at,
-        now() + interval '10 seconds' * power(2, least(inform_failures, 12))
-    )
+    inform_due_at = case
+        when inform_due_at is not null then least(
+            inform_due_at,
+            now() + interval '10 seconds' * power(2, least(inform_failures, 12))
+        )
+    end
 from ended
 where delta_controller.kind = ended.kind
 returning delta_controller.kind
