@@ -22,7 +22,7 @@ from delta_cli.engine.settings import (
 class Config:
     """Everything an application sets. Defaults are upstream's where upstream has the setting.
 
-    Timeouts of None, zero or less: no limit. `resource_inform_interval` negative: no informer
+    Timeouts of None, zero or less: no limit. `resource_inform_interval` zero or less: no informer
     runs on its own. Retentions negative: kept for ever. `controller_inform_timeout` is how long
     an informer may take to report its next object. `poll_only` does without LISTEN, as through a
     transaction pooler; `direct_dsn` names the server behind such a pooler for LISTEN.

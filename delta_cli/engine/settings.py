@@ -147,7 +147,7 @@ class ObjectSettings:
     """Settings of one kind; None inherits from `Config`.
 
     `parallelism` limits works of this kind in one process, `fleet_parallelism` across all.
-    `inform_interval` negative: never on its own. `work_timeout` and `inform_timeout`
+    `inform_interval` zero or negative: never on its own. `work_timeout` and `inform_timeout`
     zero or negative: no limit. `inform_overlap` is taken off the watermark of each run.
     """
 

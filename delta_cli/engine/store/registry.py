@@ -37,7 +37,8 @@ async def register_controllers(
     for kind in controllers:
         object_type = controllers.object_type(kind)
         settings = object_type.settings
-        interval = settings.inform_interval or default_interval
+        own = settings.inform_interval
+        interval = default_interval if own is None else own
         informs = controllers.controller(kind).has_informer and interval > timedelta(0)
         schema = object_type.json_schema()
         await connection.execute(
