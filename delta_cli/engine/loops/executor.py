@@ -10,7 +10,6 @@ import inspect
 import json
 import logging
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,8 @@ from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
+from delta_cli.engine.failures import message_of, trace_of
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import EventCategory, Resource
 from delta_cli.engine.states import (
@@ -42,10 +41,6 @@ _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
 #: How long cancelled works may take to clean up when the worker ends.
 _END_TIMEOUT_S: Final = 2.0
-_MOST_MESSAGE: Final = 4096
-_MOST_TRACE: Final = 4096
-#: Masking reads this much: more than is kept, so that no cut password is left at the end.
-_MOST_MASKED: Final = 16_384
 _SUCCESS: Final = landing_after_success()
 
 
@@ -324,7 +319,7 @@ class Executor:
             retry_in=_delay(kind.backoff, claim.attempt, error),
             permanent=isinstance(error, Permanent),
         )
-        self._worker.last_error = f"{claim.kind}/{claim.object_id}: {_message(error)}"
+        self._worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
         log.log(
             logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
             "work failed",
@@ -335,7 +330,7 @@ class Executor:
                 "object_id": claim.object_id,
                 "attempt": claim.attempt,
                 "state": landing.state.value,
-                "error": _message(error),
+                "error": message_of(error),
             },
         )
         kept = _error_json(claim.attempt, error, self._worker.id)
@@ -372,34 +367,18 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
         log.error("retry policy is wrong", extra={"component": "executor", "delay": repr(delay)})
     except Exception as raised:  # noqa: BLE001 - it is the user's code
         log.error(  # noqa: TRY400 - a traceback is not masked
-            "retry policy raised", extra={"component": "executor", "error": _message(raised)}
+            "retry policy raised", extra={"component": "executor", "error": message_of(raised)}
         )
     return timedelta(minutes=1)
 
 
-def _message(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is still an error
-        text = ""
-    return _storable(text[:_MOST_MASKED])[:_MOST_MESSAGE] or type(error).__name__
-
-
 def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
-    trace = "".join(traceback.format_exception(error))
     return json.dumps(
         {
             "attempt": attempt,
             "error": type(error).__qualname__,
-            "message": _message(error),
-            # The end of a traceback says what happened and where.
-            "trace": _storable(trace[-_MOST_MASKED:])[-_MOST_TRACE:],
+            "message": message_of(error),
+            "trace": trace_of(error),
             "worker_id": worker_id,
         }
     )
-
-
-def _storable(text: str) -> str:
-    """Text that jsonb accepts and that holds no password."""
-    clean = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
-    return mask_secrets(clean)

@@ -13,8 +13,8 @@ from typing import Final
 
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import while_away
-from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.failures import description_of
 from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.loops.base import Worker, wait_for_wake
@@ -187,9 +187,8 @@ class InformRunner:
                     overlap=self._overlap,
                 )
             else:
-                message = f"{type(failure).__name__}: {failure}".replace("\0", "\\0")
                 await runs.fail(
-                    connection, self._run, worker_id=worker.id, error=mask_secrets(message)[:4096]
+                    connection, self._run, worker_id=worker.id, error=description_of(failure)
                 )
 
     def _refused(self, error: InvalidObject) -> None:
@@ -203,4 +202,4 @@ class InformRunner:
         if failure is None:
             log.info("inform run ended", extra=fields | {"seen": counts.seen})
         else:
-            log.error("inform run failed", extra=fields | {"error": mask_secrets(repr(failure))})
+            log.error("inform run failed", extra=fields | {"error": description_of(failure)})
