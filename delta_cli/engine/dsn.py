@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from delta_cli.engine.errors import ConfigError
@@ -13,13 +14,21 @@ from delta_cli.engine.errors import ConfigError
 MASK: Final = "***"
 #: Any of these in the environment means that libpq knows a server.
 _LIBPQ_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT", "PGUSER")
-_SECRET_KEYS: Final = ("password", "sslpassword")
-# The scheme's length is bounded: else a long text without any costs the square of its length.
-_URL_PASSWORD: Final = re.compile(
-    r"(?P<head>(?<!\w)\w{1,40}://[^\s:/@]*):[^\s]*@(?=[^@\s]*(?:\s|$))"
+# Keys that libpq itself does not mark as secret, or that only some of its versions know.
+_SECRET_KEYS: Final = frozenset(
+    ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 )
-_WORD_PASSWORD: Final = re.compile(
-    r"(?i)(?<!\w)(?P<key>\w{0,40}password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
+_SCHEME: Final = re.compile(r"postgres(?:ql)?://")
+_PORTS: Final = re.compile(r"[0-9, ]*")
+# From the first quote to the last: what stands between may be a password with quotes in it.
+_QUOTED: Final = re.compile(r"""\s*["«»„“”].*["«»„“”]""", re.DOTALL)
+# Whoever controls the text controls how long masking takes: each of these takes linear time. The
+# scheme's length is bounded for that, and the end of a URL's password is sought without a pattern.
+_WORD: Final = re.compile(r"\S+")
+_URL_HEAD: Final = re.compile(r"(?<!\w)\w{1,40}://[^:/@]*:")
+_ASSIGNED: Final = re.compile(
+    r"(?i)(?P<key>(?:password|oauth_client_secret|scram_(?:client|server)_key)\s*=\s*)"
+    r"('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
 )
 
 
@@ -58,26 +67,63 @@ def resolve_dsn(
 def check_dsn(dsn: str, origin: str = "dsn") -> str:
     """The DSN itself, if libpq can read it. The message of the error holds no password."""
     try:
-        conninfo_to_dict(dsn)
-    except ProgrammingError as error:
+        parts = conninfo_to_dict(dsn)
+    except (ProgrammingError, UnicodeEncodeError) as error:
+        # libpq quotes the part that it cannot read, which may be the password.
+        reason = mask_secrets(_QUOTED.sub(" ...", str(error))).strip()
         raise ConfigError(
-            f"{origin} is not a connection string: {mask_secrets(str(error)).strip()}",
+            f"{origin} is not a connection string: {reason}",
             hint="use postgresql://user@host:5432/database or host=... dbname=...",
         ) from None
+    if _is_misread(dsn, parts):
+        raise ConfigError(
+            f"{origin} is not a connection string: its user or password holds '@', '/' or ':'",
+            hint="write these as %40, %2F and %3A there, and '@' in a database's name as %40",
+        )
     return dsn
 
 
 def mask_dsn(dsn: str) -> str:
-    """The DSN with passwords replaced by `***`; what libpq cannot read is masked by pattern."""
+    """The DSN with passwords replaced by `***`; all of it, where libpq cannot read it."""
     try:
         parts = conninfo_to_dict(dsn)
-    except ProgrammingError:
-        return mask_secrets(dsn)
-    masked = {key: MASK if key in _SECRET_KEYS else value for key, value in parts.items()}
+    except (ProgrammingError, UnicodeEncodeError):
+        return MASK
+    if _is_misread(dsn, parts):
+        return MASK
+    secret = _secret_keys()
+    masked = {k: MASK if k in secret else mask_secrets(str(v)) for k, v in parts.items()}
     return make_conninfo("", **masked)
 
 
 def mask_secrets(text: str) -> str:
     """Any text with the passwords of DSNs within it replaced by `***`."""
-    text = _URL_PASSWORD.sub(rf"\g<head>:{MASK}@", text)
-    return _WORD_PASSWORD.sub(rf"\g<key>{MASK}", text)
+    text = _WORD.sub(lambda word: _mask_url(word.group()), text)
+    return _ASSIGNED.sub(rf"\g<key>{MASK}", text)
+
+
+def _mask_url(word: str) -> str:
+    end = word.rfind("@")
+    head = _URL_HEAD.search(word, 0, end) if end > 0 else None
+    return word if head is None else f"{word[: head.end()]}{MASK}{word[end:]}"
+
+
+def _is_misread(dsn: str, parts: Mapping[str, object]) -> bool:
+    """Whether libpq took part of a URL's password for its host, port or database.
+
+    It does so when the password holds an `@`, `/` or `:` that is not written as `%40` and so on.
+    """
+    scheme = _SCHEME.match(dsn)
+    if scheme is None:
+        return False
+    place = dsn[scheme.end() :]
+    if "@" in place.partition("/")[0]:
+        place = place.partition("@")[2]
+    strange_port = _PORTS.fullmatch(str(parts.get("port", ""))) is None
+    return strange_port or "@" in place.partition("?")[0]
+
+
+@cache
+def _secret_keys() -> frozenset[str]:
+    marked = (o.keyword.decode() for o in pq.Conninfo.get_defaults() if o.dispchar == b"*")
+    return _SECRET_KEYS.union(marked)

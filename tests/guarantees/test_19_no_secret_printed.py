@@ -1,4 +1,5 @@
 import logging
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from delta_cli import Client, Config, ConfigError, ConnectionFailed, InformOptions, Resource
 from delta_cli.engine.database import Database
-from delta_cli.engine.dsn import mask_dsn, mask_secrets, resolve_dsn
+from delta_cli.engine.dsn import check_dsn, mask_dsn, mask_secrets, resolve_dsn
 from tests.support.engine import Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -74,12 +75,62 @@ def test_nothing_that_holds_a_dsn_shows_it(dsn_with_secret: str) -> None:
         f"postgresql://bob:{SECRET}@host:port:port/x?y",
         f"password={SECRET} nonsense",
         f"{URL}?x=%zz",
+        f"postgresql://bob:%zz{SECRET}@host/db",
+        f'postgresql://bob:%zz"{SECRET}"@host/db',
+        f"postgresql://bob:a {SECRET}@host/db",
+        f"postgresql://bob:a?{SECRET}@{SECRET}@host/db",
+        f"postgresql://bob:1/a?{SECRET}@host/db",
+        f"postgresql://bob:a/{SECRET}@host/db",
+        f"postgresql://bob:1/{SECRET}@host/db",
+        f"postgresql://bob:a@{SECRET}@host/db",
+        f"postgresql://bob@corp:{SECRET}@host/db",
+        f"postgresql://{SECRET}:{SECRET}:1/db",
+        f"host=h password=a {SECRET}",
+        f"host=h password=a {SECRET}=b",
+        f"host=h password={SECRET}\udcff",
     ],
 )
 def test_a_dsn_that_cannot_be_read_is_refused_without_its_password(broken: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         resolve_dsn(broken, {})
     assert SECRET not in whole(refusal.value)
+    assert SECRET not in mask_dsn(broken)
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "",
+        "postgresql://",
+        "postgresql:///delta?host=/run/postgresql",
+        "postgresql://bob:a%2Fb%40c@host:5432/a%40b",
+        "postgresql://bob:a?b@host/db?user=bob@corp",
+        "postgresql://one:5432,two:5433/delta",
+        "postgresql://host/db?user=bob@corp",
+        "postgresql://[::1]:5432/delta",
+        "host=h dbname=a@b",
+    ],
+)
+def test_a_dsn_that_libpq_reads_rightly_is_accepted(fine: str) -> None:
+    assert check_dsn(fine) == fine
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"],
+)
+def test_every_secret_that_libpq_takes_is_masked(key: str) -> None:
+    assert SECRET not in mask_secrets(f"host=h {key}={SECRET} port=1")
+    assert SECRET not in mask_dsn(make_conninfo("host=h", **{key: SECRET}))
+
+
+@pytest.mark.parametrize(
+    "unit", ["a://a:", "a://a:@", "a", "password", "password='", "password='\\'", "password= ", "@"]
+)
+def test_masking_takes_linear_time(unit: str) -> None:
+    began = time.process_time()
+    mask_secrets(unit * 100_000)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
