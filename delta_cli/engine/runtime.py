@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: How long a hard stop may take to give claims back before it leaves them to the rescue.
 _RELEASE_TIMEOUT_S = 10.0
+#: How long a claim whose row somebody else holds is left alone before it is tried again.
+_RELEASE_AGAIN_S = 0.05
 #: How long the last word to the database may take.
 _SIGN_OFF_TIMEOUT_S = 2.0
 #: How long the claim that is under way when a stop begins may take.
@@ -258,17 +260,26 @@ class Runtime:
 
     async def _give_back(self) -> int:
         claims = self._executor.abandon()
+        returned = 0
 
-        async def release() -> int:
+        async def release() -> set[int]:
+            nonlocal claims, returned
             async with self.worker.database.connection() as connection:
-                return await work.release(connection, claims)
+                released = await work.release(connection, claims)
+                returned += len(released)
+                claims = [claim for claim in claims if claim.id not in released]
+                return await work.still_held(connection, claims) if claims else set()
 
         try:
             async with asyncio.timeout(_RELEASE_TIMEOUT_S):
-                return await while_away("worker", release)
+                # A row that somebody holds is tried again.
+                while await while_away("worker", release):
+                    await asyncio.sleep(_RELEASE_AGAIN_S)
         except TimeoutError:
-            log.warning("claims left to the rescue", extra={"component": "worker"})
-            return 0
+            log.warning(
+                "claims left to the rescue", extra={"component": "worker", "count": len(claims)}
+            )
+        return returned
 
     async def _write_outcomes(self) -> None:
         try:

@@ -79,7 +79,7 @@ async def test_a_completion_changes_nothing_while_another_works_under_a_newer_te
         assert not await complete_late(client.database, first, landing_after_success())
         assert await observer.resource("a") == second
         async with client.database.connection() as connection:
-            assert await work.release(connection, [claim_of(first)]) == 0
+            assert not await work.release(connection, [claim_of(first)])
         assert await observer.resource("a") == second
 
 

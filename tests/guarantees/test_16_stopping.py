@@ -1,8 +1,9 @@
 import asyncio
 import signal
 import threading
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 
 from delta_cli import Client, Resource
@@ -10,6 +11,8 @@ from tests.support.engine import Item, Stage, item_controller, quick_config, sec
 from tests.support.observing import Observer
 from tests.support.processes import Workers
 from tests.support.waiting import eventually
+
+HOLD: LiteralString = "select id from delta.delta_resource where object_id = 'item-0' for update"
 
 
 async def worker_states(observer: Observer) -> list[str]:
@@ -61,6 +64,58 @@ async def test_a_hard_stop_abandons_what_runs_and_returns_it_uncounted(
         assert stage.running == 0
         assert await worker_states(observer) == ["stopped"]
         assert await observer.events() == []
+
+
+async def test_a_row_that_somebody_holds_does_not_keep_the_others_from_being_returned(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    async with (
+        Client(dsn, quick_config(item_controller(stage.work, parallelism=3))) as client,
+        await psycopg.AsyncConnection.connect(dsn) as holder,
+    ):
+        await client.inform_many(Item(f"item-{number}") for number in range(3))
+        await client.start()
+        await eventually(lambda: stage.running == 3)
+        await holder.execute(HOLD)
+        stopping = asyncio.create_task(client.stop(hard=True))
+        await eventually(lambda: states_are(observer, {"scheduled": 2, "pending": 1}))
+        assert not stopping.done()
+        await holder.rollback()
+        summary = await stopping
+        assert summary is not None
+        assert summary.returned == 3
+        assert await observer.states() == {"scheduled": 3}
+        assert await observer.rows("select distinct attempt from delta_resource") == [(0,)]
+
+
+async def test_a_claim_that_was_never_heard_of_is_returned_once_nobody_holds_it(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage(opened=True)
+    async with (
+        working(dsn, item_controller(stage.work)) as client,
+        await psycopg.AsyncConnection.connect(dsn) as holder,
+    ):
+        assert client._runtime is not None
+        await client._runtime.registered.wait()
+        await client.inform(Item("item-0"))
+        await observer.until_state("item-0", "synced")
+        await observer.do(
+            "update delta_resource set state = 'pending', term = term + 1, attempt = 1,"
+            " lease_until = 'infinity', worker_id = (select id from delta_worker)"
+        )
+        await holder.execute(HOLD)
+        client._runtime._claimer._unheard = True
+        await client.inform(Item("item-1"))
+        await observer.until_state("item-1", "synced")
+        await holder.rollback()
+        row = await observer.until_state("item-0", "synced")
+        assert row["sync_count"] == 2
+
+
+async def states_are(observer: Observer, states: dict[str, int]) -> bool:
+    return await observer.states() == states
 
 
 async def test_a_stop_is_hard_when_the_time_to_finish_is_over(dsn: str, observer: Observer) -> None:

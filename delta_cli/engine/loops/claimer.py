@@ -64,8 +64,8 @@ class Claimer:
         worker = self._worker
         async with worker.database.connection() as connection:
             if self._unheard:
-                await work.release_others(connection, self._known, worker_id=worker.id)
-                self._unheard = False
+                left = await work.release_others(connection, self._known, worker_id=worker.id)
+                self._unheard = left > 0
             if not self._hungry or time.monotonic() > self._look_at:
                 lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
                 self._hungry = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
@@ -76,14 +76,14 @@ class Claimer:
             worker.starved = not shares
             if not shares or worker.draining:
                 return self._poll_s
-            self._unheard = True
+            unheard, self._unheard = self._unheard, True
             claimed = await work.claim(
                 connection,
                 [LaneSlots(kind, name, slots) for (kind, name), slots in shares.items()],
                 worker_id=worker.id,
                 leases_s=self._leases_s,
             )
-            self._unheard = False
+            self._unheard = unheard
         worker.last_claim = time.monotonic()
         if claimed:
             worker.idle.clear()

@@ -181,7 +181,8 @@ with outcome as materialized (
 select id from done
 """
 
-# Of the rows that a completion left out: those still ours, held by somebody for the moment.
+# Of the rows that a completion or a release left out: those still ours, held by somebody for the
+# moment.
 STILL_HELD: Final[LiteralString] = """
 select claimed.id
 from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)
@@ -201,7 +202,7 @@ select id, term from delta_resource where lease_until is not null and worker_id 
 """
 
 # Give claims back unworked: a hard stop, or a claim that was never heard of. The attempt does not
-# count.
+# count. A row that somebody holds, perhaps for long, is left out: it must not keep the others.
 RELEASE: Final[LiteralString] = """
 update delta_resource
 set state = 'scheduled',
@@ -222,7 +223,7 @@ where id = any(array(
         and term = claimed.term
         and state = 'pending'
         limit 1
-        for update
+        for update skip locked
     ) as held
 ))
 returning id

@@ -109,43 +109,47 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
     return {row[0] for row in await cursor.fetchall()}
 
 
-async def still_held(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
-    """Of outcomes that were not written: those whose claim still stands."""
-    cursor = await connection.execute(
-        work.STILL_HELD,
-        {
-            "ids": [outcome.id for outcome in outcomes],
-            "terms": [outcome.term for outcome in outcomes],
-        },
-        binary=True,
-    )
-    return {row[0] for row in await cursor.fetchall()}
+async def still_held(
+    connection: Connection, claims: Sequence[Outcome] | Sequence[Resource[Any]]
+) -> set[int]:
+    """Of claims that were neither completed nor released: the ids of those that still stand."""
+    return await _still_held(connection, [(claim.id, claim.term) for claim in claims])
 
 
-async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> int:
-    """Give claims back unworked. Returns how many were still ours."""
+async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> set[int]:
+    """Give claims back unworked, except where somebody holds the row. Returns the ids given."""
     return await _release(connection, [(claim.id, claim.term) for claim in claims])
 
 
 async def release_others(
     connection: Connection, known: Callable[[], set[int]], *, worker_id: int
 ) -> int:
-    """Give back what a worker has claimed beyond the ids that it knows of. Returns how many."""
+    """Give back what a worker has claimed beyond the ids that it knows of.
+
+    Returns how many are left because somebody holds their rows for the moment.
+    """
     cursor = await connection.execute(work.CLAIMS_OF, {"worker_id": worker_id})
     claims: list[tuple[int, int]] = await cursor.fetchall()
     # Asked only now: what ends in the meantime is no claim any more, and its term refuses us.
     known_now = known()
     unknown = [claim for claim in claims if claim[0] not in known_now]
-    return await _release(connection, unknown) if unknown else 0
+    released = await _release(connection, unknown) if unknown else set[int]()
+    left_out = [claim for claim in unknown if claim[0] not in released]
+    return len(await _still_held(connection, left_out)) if left_out else 0
 
 
-async def _release(connection: Connection, claims: Sequence[tuple[int, int]]) -> int:
-    cursor = await connection.execute(
-        work.RELEASE,
-        {"ids": [claim_id for claim_id, _ in claims], "terms": [term for _, term in claims]},
-        binary=True,
-    )
-    return len(await cursor.fetchall())
+async def _release(connection: Connection, claims: Sequence[tuple[int, int]]) -> set[int]:
+    cursor = await connection.execute(work.RELEASE, _ids_and_terms(claims), binary=True)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def _still_held(connection: Connection, claims: Sequence[tuple[int, int]]) -> set[int]:
+    cursor = await connection.execute(work.STILL_HELD, _ids_and_terms(claims), binary=True)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def _ids_and_terms(claims: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    return {"ids": [claim_id for claim_id, _ in claims], "terms": [term for _, term in claims]}
 
 
 def _category(category: EventCategory | None) -> str | None:
