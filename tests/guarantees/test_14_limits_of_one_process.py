@@ -195,7 +195,7 @@ async def all_due(observer: Observer, count: int) -> bool:
 
 async def beaten_since(observer: Observer, last: object) -> bool:
     return await observer.value(
-        "select heartbeat_at > %s + interval '500 milliseconds' from delta_worker", last
+        "select max(heartbeat_at) > %s + interval '500 milliseconds' from delta_worker", last
     )
 
 
@@ -226,3 +226,40 @@ async def test_urgent_resources_are_worked_first(dsn: str, observer: Observer) -
         await client.start()
         await observer.until_all("synced", 4)
         assert [item.key for item in stage.begun] == ["item-1", "item-2", "item-3", "item-4"]
+
+
+async def test_plain_work_that_raises_stop_iteration_has_failed_and_frees_its_slot(
+    dsn: str, observer: Observer
+) -> None:
+    def work(resource: Resource[Item]) -> None:
+        if resource.object.value == 0:
+            next(iter(()))
+
+    async with working(dsn, item_controller(work), max_attempts=1) as client:
+        await client.inform(Item("a"))
+        row = await observer.until_state("a", "degraded")
+        assert row["errors"][0]["message"] == "work() raised StopIteration"
+        await client.inform(Item("b", 1))
+        await observer.until_state("b", "synced")
+
+
+async def test_a_worker_that_was_declared_lost_holds_the_slots_of_threads_that_run_on(
+    dsn: str, observer: Observer
+) -> None:
+    threads = Threads()
+    async with working(dsn, item_controller(threads.work, parallelism=2)) as client:
+        try:
+            await client.inform_many(Item(f"item-{number}") for number in range(2))
+            await eventually(lambda: threads.running == 2)
+            await observer.do("update delta_worker set state = 'lost'")
+            # The new identity has its claims back and finds no free slot.
+            await eventually(lambda: all_due(observer, 2))
+            beats = await observer.value("select max(heartbeat_at) from delta_worker")
+            await eventually(lambda: beaten_since(observer, beats))
+            assert (threads.begun, threads.running) == (2, 2)
+        finally:
+            threads.end.set()
+        await observer.until_all("synced", 2)
+        assert threads.most_running == 2
+        assert client._runtime is not None
+        assert client._runtime.worker.slots.in_use == 0

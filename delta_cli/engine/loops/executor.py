@@ -15,7 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
@@ -64,6 +63,7 @@ class _Runner:
     deadline: float | None = None
     timed_out: bool = False
     abandoned: bool = False
+    thread: asyncio.Future[Any] | None = None
     wake: asyncio.Future[None] | None = None
 
 
@@ -125,13 +125,17 @@ class Executor:
         """Cancel what runs. Returns the claims that are not finished; they are no longer ours."""
         unfinished = list(self._queue)
         self._queue.clear()
+        for claim in unfinished:
+            self._free(claim)
         for runner in self._runners:
             if runner.claim is not None and runner.task is not None:
                 unfinished.append(runner.claim)
                 runner.abandoned = True
                 runner.task.cancel()
-        for claim in unfinished:
-            self._worker.slots.free(claim.kind, claim.namespace)
+                if runner.thread is None or runner.thread.done():
+                    self._free(runner.claim)
+                else:
+                    self._keep_slot_until_done(runner.thread, runner.claim)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
@@ -202,23 +206,23 @@ class Executor:
         started = time.perf_counter()
         runner.claim = claim
         runner.timed_out = False
+        thread = runner.thread = None
         if kind.timeout_s is not None:
             runner.deadline = asyncio.get_running_loop().time() + kind.timeout_s
-        thread: asyncio.Future[Any] | None = None
         error: BaseException | None = None
         try:
             claim.decode_with(kind.decode)
             if kind.is_async:
                 await kind.work(claim)
             else:
-                thread = self._start_thread(kind, claim)
+                thread = runner.thread = self._start_thread(kind, claim)
                 await _result_of(thread)
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as raised:
             # Cancelled by our deadline or by the work itself, it is a failure like any other.
             if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
-                if thread is not None and not thread.done():
+                if thread is not None and not thread.done() and not runner.abandoned:
                     self._count_until_done(thread)
                 raise
             error = raised
@@ -226,7 +230,7 @@ class Executor:
             runner.deadline = None
             runner.claim = None
         if runner.abandoned:
-            return  # given back already, its slot too
+            return  # given back already, and its slot seen to
         if runner.timed_out:
             await self._let_interrupt_pass()
             error = TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
@@ -272,8 +276,7 @@ class Executor:
             )
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        work = partial(context.run, kind.work, claim)
-        return loop.run_in_executor(self._threads, work)  # pyright: ignore[reportArgumentType]
+        return loop.run_in_executor(self._threads, context.run, _call, kind.work, claim)
 
     def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
         self._count_until_done(thread)
@@ -349,6 +352,14 @@ class Executor:
             is_async=controller.is_async,
             backoff=controller.backoff,
         )
+
+
+def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
+    try:
+        return work(claim)
+    except StopIteration as error:
+        # No future takes one: who waits for the thread would wait for ever.
+        raise RuntimeError("work() raised StopIteration") from error
 
 
 async def _result_of(thread: asyncio.Future[Any]) -> None:
