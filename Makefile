@@ -34,8 +34,7 @@ check: lint ## run all that CI runs: lint, then test
 	@$(MAKE) --no-print-directory test
 
 bench: .venv/.dev ## run the benchmarks
-	@set -e; for program in benchmarks/[!_]*.py; do \
-		if [ -e "$$program" ]; then echo "== $$program"; $(BIN)/python "$$program"; fi; done
+	$(BIN)/python benchmarks/engine.py
 
 clean: ## remove all that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """How fast the engine is, beside the same work as plain SQL, in one run on one machine.
 
-    python -m benchmarks.engine [--rounds 5] [--rows 20000] [--large 200000] [--only drain ...]
+    python benchmarks/engine.py [--rounds 5] [--rows 20000] [--large 200000] [--only drain ...]
 
 Prints medians over the rounds; compare ratios, not machines. `--full` adds the two long parts: a
 million due rows, and a million transitions on the same rows.
@@ -14,10 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import plain_sql
 import psycopg
-
-from benchmarks import plain_sql
-from benchmarks.support import (
+from support import (
     KIND,
     Item,
     Measured,
@@ -27,14 +26,9 @@ from benchmarks.support import (
     run_loop,
     server_cpu_seconds,
 )
+
 from delta_cli import Client
 from delta_cli.engine.embedded import EmbeddedServer
-
-
-def median_rate(rounds: int, rows: int, once: Callable[[], float]) -> Measured:
-    """Rows per second over several rounds; `once` returns seconds."""
-    rates = sorted(rows / once() for _ in range(rounds))
-    return Measured(statistics.median(rates), rates[0], rates[-1])
 
 
 def show(name: str, measured: Measured, unit: str = "/s", note: str = "") -> None:
@@ -54,18 +48,26 @@ class Bench:
 
     def informs(self, rows: int) -> None:
         """New, unchanged and changed objects: streamed, one at a time, and as a plain upsert."""
-        plain = median_rate(self.rounds, rows, lambda: self._plain_upsert(rows))
-        show("inform, plain SQL upsert of new rows", plain)
-        streamed: dict[str, list[float]] = {"new": [], "unchanged": [], "changed": []}
+        steps = (("new", 1), ("unchanged", 1), ("changed", 2))
+        plain: dict[str, list[float]] = {name: [] for name, _ in steps}
+        streamed: dict[str, list[float]] = {name: [] for name, _ in steps}
         for _ in range(self.rounds):
             fresh_schema(self.dsn)
-            for name, version in (("new", 1), ("unchanged", 1), ("changed", 2)):
-                seconds = run_loop(self._stream(rows, version))
-                streamed[name].append(rows / seconds)
-        for name, rates in streamed.items():
-            middle = statistics.median(rates)
-            measured = Measured(middle, min(rates), max(rates))
-            show(f"inform, streamed, {name}", measured, note=_share(middle, plain.middle))
+            plain_sql.register(self.dsn)
+            for name, version in steps:
+                plain[name].append(rows / plain_sql.upsert(self.dsn, rows, version))
+            fresh_schema(self.dsn)
+            plain_sql.register(self.dsn)
+            for name, version in steps:
+                streamed[name].append(rows / run_loop(self._stream(rows, version)))
+        for name, _ in steps:
+            base, middle = statistics.median(plain[name]), statistics.median(streamed[name])
+            show(f"plain SQL upsert, {name}", Measured(base, min(plain[name]), max(plain[name])))
+            show(
+                f"inform, streamed, {name}",
+                Measured(middle, min(streamed[name]), max(streamed[name])),
+                note=_share(middle, base) + " of the plain upsert",
+            )
         few = max(200, rows // 40)
         for name, version in (("new", 3), ("unchanged", 3), ("changed", 4)):
             rates = [
@@ -76,10 +78,6 @@ class Bench:
                 f"inform, one at a time, {name}",
                 Measured(statistics.median(rates), min(rates), max(rates)),
             )
-
-    def _plain_upsert(self, rows: int) -> float:
-        fresh_schema(self.dsn)
-        return plain_sql.upsert(self.dsn, rows)
 
     async def _stream(self, rows: int, version: int) -> float:
         async with Client(self.dsn) as client:

@@ -5,8 +5,8 @@ import time
 from typing import LiteralString
 
 import psycopg
+from support import KIND, items
 
-from benchmarks.support import KIND, items
 from delta_cli.engine.objects import ObjectType
 
 _BATCH = 500
@@ -19,7 +19,8 @@ insert into delta.delta_resource (
 select 'default', %(kind)s, key, 'scheduled', 10, now(), object::jsonb, hash
 from unnest(%(keys)b::text[], %(objects)b::text[], %(hashes)b::bytea[]) as given(key, object, hash)
 on conflict (kind, namespace, object_id) do update
-set object = excluded.object, hash = excluded.hash, generation = delta_resource.generation + 1
+set object = excluded.object, hash = excluded.hash, generation = delta_resource.generation + 1,
+    state = excluded.state, due_at = excluded.due_at, updated_at = now()
 """
 
 CLAIM: LiteralString = """
@@ -68,13 +69,13 @@ def register(dsn: str) -> None:
         )
 
 
-def upsert(dsn: str, rows: int) -> float:
-    """Insert rows that are due now. Returns seconds; the arrays are made beforehand."""
+def upsert(dsn: str, rows: int, version: int = 1) -> float:
+    """Upsert rows that are due now. Returns seconds; the arrays are made beforehand."""
     batches: list[dict[str, object]] = []
     keys: list[str] = []
     objects: list[str] = []
     encode = ObjectType(type(next(items(1, 1)))).encode
-    for item in items(rows, 1):
+    for item in items(rows, version):
         keys.append(item.key)
         objects.append(encode(item).json)
     for start in range(0, rows, _UPSERT_BATCH):

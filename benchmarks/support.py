@@ -117,7 +117,7 @@ class WorkerProcess:
 
     def __init__(self, dsn: str) -> None:
         self._process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "benchmarks.support", dsn],
+            [sys.executable, __file__, dsn],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

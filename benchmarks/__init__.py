@@ -1,1 +1,0 @@
-"""Programs that measure Delta; every figure in the README comes from one of them."""
