@@ -19,7 +19,7 @@ from psycopg import AsyncConnection, errors
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from delta_cli.engine.dsn import mask_dsn, mask_secrets
+from delta_cli.engine.dsn import liveness_settings, mask_dsn, mask_secrets
 from delta_cli.engine.errors import ConnectionFailed
 
 log = logging.getLogger(__name__)
@@ -29,13 +29,6 @@ Connection: TypeAlias = AsyncConnection[TupleRow]
 
 #: What says that the database is away for the moment: wait and try again.
 AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ConnectionFailed)
-#: Operational errors that no waiting mends.
-_REFUSALS: Final = (
-    errors.InvalidPassword,
-    errors.InvalidAuthorizationSpecification,
-    errors.InvalidCatalogName,
-)
-
 #: A connection that was used within this time is taken for a living one.
 _FRESH_S: Final = 0.5
 _FIRST_WAIT_S: Final = 0.05
@@ -99,11 +92,6 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({mask_dsn(self.dsn)!r}, schema={self.schema!r})"
 
-    @property
-    def masked_dsn(self) -> str:
-        """The DSN with its password masked, for messages."""
-        return mask_dsn(self.dsn)
-
     async def open(self) -> None:
         """Open the pool. Raises ConnectionFailed when no server answers or it refuses us."""
         # One connection outside the pool first: the pool only logs why it cannot connect.
@@ -161,6 +149,7 @@ class Database:
             "autocommit": True,
             "application_name": self._application_name,
             "connect_timeout": max(2, round(self._connect_timeout.total_seconds())),
+            **liveness_settings(self.dsn),
         }
 
     async def _check(self, connection: Connection) -> None:
@@ -188,11 +177,6 @@ def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFaile
     elif isinstance(error, errors.InvalidCatalogName) or "does not exist" in detail:
         hint = "create the database or role, or name another with --dsn"
     return ConnectionFailed(f"cannot connect to {where}: {detail}", hint=hint)
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether the server answered and refused us, so that waiting is of no use."""
-    return isinstance(error, _REFUSALS)
 
 
 async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:

@@ -32,6 +32,15 @@ _ASSIGNED: Final = re.compile(
 )
 
 
+# A peer that is silent for so long is gone, such as a host without power.
+_LIVENESS: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DsnSource:
     """A libpq connection string (None: use the embedded server) and the setting it came from."""
@@ -81,6 +90,12 @@ def check_dsn(dsn: str, origin: str = "dsn") -> str:
             hint="write these as %40, %2F and %3A there, and '@' in a database's name as %40",
         )
     return dsn
+
+
+def liveness_settings(dsn: str) -> dict[str, int]:
+    """What notices within half a minute that the server is gone; what the DSN says itself wins."""
+    said = conninfo_to_dict(check_dsn(dsn))
+    return {key: value for key, value in _LIVENESS.items() if key not in said}
 
 
 def mask_dsn(dsn: str) -> str:

@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE, ENTER_SCHEMA, LEAVE_SCHEMA
-from delta_cli.engine.dsn import mask_dsn, resolve_dsn
+from delta_cli.engine.dsn import liveness_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.explain import explain
 from delta_cli.engine.hints import EVENT, INFORM, WORK
@@ -56,7 +56,11 @@ class SyncClient:
             min_size=0,
             max_size=10,
             open=False,
-            kwargs={"autocommit": True, "application_name": "delta"},
+            kwargs={
+                "autocommit": True,
+                "application_name": "delta",
+                **liveness_settings(self.dsn),
+            },
             configure=self._configure,
             check=ConnectionPool.check_connection,
             timeout=10.0,

@@ -61,7 +61,6 @@ def test_nothing_that_holds_a_dsn_shows_it(dsn_with_secret: str) -> None:
     database = Database(dsn_with_secret)
     for shown in (
         repr(database),
-        database.masked_dsn,
         repr(Client(dsn_with_secret)),
         repr(Config(direct_dsn=dsn_with_secret)),
         repr(resolve_dsn(dsn_with_secret, {})),
