@@ -276,7 +276,7 @@ class Executor:
             )
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads, context.run, _call, kind.work, claim)
+        return loop.run_in_executor(self._threads, lambda: context.run(_call, kind.work, claim))
 
     def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
         self._count_until_done(thread)
