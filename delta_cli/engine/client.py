@@ -223,7 +223,13 @@ class Client:
             return await self._inform_batch(batch, policy, connection)
 
         stream = InformStream(
-            self._encoder, write, opts=opts, on_progress=on_progress, on_refused=on_refused
+            self._encoder,
+            write,
+            opts=opts,
+            on_progress=on_progress,
+            on_refused=on_refused,
+            # The iterable may use the caller's connection too.
+            in_turn=connection is not None,
         )
         try:
             async for obj in objects_of(objects, in_thread=False):

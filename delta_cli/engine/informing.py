@@ -63,7 +63,10 @@ class Writer(Protocol):
 
 
 class InformStream:
-    """Feeds objects to a writer in batches. `counts` and `newest` tell how far it has come."""
+    """Feeds objects to a writer in batches. `counts` and `newest` tell how far it has come.
+
+    `in_turn`: a batch is written before the next object is taken, not meanwhile.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class InformStream:
         on_progress: Callable[[InformCounts], None] | None = None,
         on_refused: Callable[[InvalidObject], None] | None = None,
         only_kind: str | None = None,
+        in_turn: bool = False,
     ) -> None:
         self.counts: InformCounts = InformCounts()
         self.newest: datetime | None = None  # the largest created_at of the objects stored
@@ -83,12 +87,19 @@ class InformStream:
         self._on_progress: Callable[[InformCounts], None] | None = on_progress
         self._on_refused: Callable[[InvalidObject], None] | None = on_refused
         self._only_kind: str | None = only_kind
+        self._in_turn: bool = in_turn
         self._batch: list[Candidate] = []
         self._batch_began: float = 0.0
         self._writing: asyncio.Task[None] | None = None
         self._mostly_unchanged: bool = False
 
     async def add(self, obj: Any) -> None:
+        """Take one object, and write what is due. Raises as `take()` does."""
+        await self.take(obj)
+        if self.is_due:
+            await self.flush()
+
+    async def take(self, obj: Any) -> None:
         """Take one object. Raises InvalidObject unless it was told what to do with those."""
         try:
             candidate = self._encoder.candidate(obj, self._opts)
@@ -105,12 +116,26 @@ class InformStream:
         if len(self._batch) % _BREATH == 0:
             # Without this, a plain iterable would keep the event loop from writing meanwhile.
             await asyncio.sleep(0)
-        if len(self._batch) >= BATCH or time.monotonic() - self._batch_began > _LINGER_S:
-            await self._flush()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was taken is to be written before more is."""
+        return len(self._batch) >= BATCH or (
+            bool(self._batch) and time.monotonic() - self._batch_began > _LINGER_S
+        )
+
+    async def flush(self) -> None:
+        """Write what was taken, after what is being written; returns while it is being written."""
+        await self._written()
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._writing = asyncio.create_task(self._write_batch(batch))
+            if self._in_turn:
+                await self._written()
 
     async def close(self) -> InformCounts:
         """Write what is left. Returns the counts of the whole stream."""
-        await self._flush()
+        await self.flush()
         await self._written()
         return self.counts
 
@@ -136,16 +161,16 @@ class InformStream:
                 hint="let each kind have its own controller",
             )
 
-    async def _flush(self) -> None:
-        await self._written()
-        if self._batch:
-            batch, self._batch = self._batch, []
-            self._writing = asyncio.create_task(self._write_batch(batch))
-
     async def _written(self) -> None:
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            await writing
+        if self._writing is None:
+            return
+        writing = self._writing
+        try:
+            # A time limit that cuts off the wait must not cut off the batch.
+            await asyncio.shield(writing)
+        finally:
+            if writing.done():
+                self._writing = None
 
     async def _write_batch(self, batch: list[Candidate]) -> None:
         for of_one_kind in batches_of_one_kind(batch):

@@ -212,24 +212,46 @@ async def test_an_object_that_is_refused_leaves_the_batches_before_it_stored(
     assert (await client.status()).kinds[0].states[ResourceState.UNKNOWN] == 2_000
 
 
-async def test_a_cancelled_stream_writes_no_more(dsn: str, client: Client) -> None:
-    begun = asyncio.Event()
-
-    async def objects() -> AsyncGenerator[Item]:
-        for number in range(1_000):
-            yield Item(f"{number:05}")
-        begun.set()
-        await asyncio.Event().wait()
-
+async def test_a_cancelled_stream_writes_no_more(
+    dsn: str, client: Client, observer: Observer
+) -> None:
     async with callers_connection(dsn) as connection:
-        informing = asyncio.create_task(client.inform_many(objects(), connection=connection))
-        await begun.wait()
-        informing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await informing
+        async with observer.connection.transaction():
+            await observer.do("lock table delta_resource in exclusive mode")
+            objects = (Item(f"{number:05}") for number in range(1_000))
+            informing = asyncio.create_task(client.inform_many(objects, connection=connection))
+            await eventually(lambda: is_blocked(observer))
+            informing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await informing
         await client.inform(Item("after"), connection=connection)
         await connection.commit()
     assert [row.object_id async for row in client.resources()] == ["after"]
+
+
+async def is_blocked(observer: Observer) -> bool:
+    return await observer.value("select exists (select from pg_locks where not granted)")
+
+
+async def test_objects_may_come_from_the_connection_that_they_are_stored_on(
+    dsn: str, client: Client
+) -> None:
+    paths: set[str] = set()
+
+    async with callers_connection(dsn) as connection:
+
+        async def objects() -> AsyncGenerator[Item]:
+            for number in range(2_500):
+                if number % 500 == 0:
+                    async with connection.transaction():
+                        paths.add(await search_path(connection))
+                yield Item(f"{number:05}")
+
+        outside = await search_path(connection)
+        counts = await client.inform_many(objects(), connection=connection)
+        await connection.commit()
+    assert counts.created == 2_500
+    assert paths == {outside}
 
 
 async def test_a_refused_object_leaves_the_callers_connection_free(

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -131,6 +132,53 @@ async def test_a_listing_that_hangs_fails_and_leaves_the_mark(dsn: str, observer
         assert "reported nothing for 0.2 s" in failed.error
         assert failed.counts.created == 1
         assert await watermark(observer) is None
+
+
+async def test_the_time_limit_of_a_listing_does_not_run_while_it_is_written(
+    dsn: str, observer: Observer
+) -> None:
+    limit_s, count = 0.3, 2_500
+    asked = asyncio.Event()
+
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        for number in range(count):
+            asked.set()
+            yield dated(f"item-{number}", 1)
+
+    controller = item_controller(
+        Stage(opened=True).work, inform=inform, inform_timeout=seconds(limit_s)
+    )
+    async with working(dsn, controller) as client:
+        async with observer.connection.transaction():
+            # No batch can be written for longer than the informer may be silent.
+            await observer.do("lock table delta_resource in exclusive mode")
+            running = asyncio.create_task(run(client))
+            await asked.wait()
+            await asyncio.sleep(3 * limit_s)
+        ended = await running
+        assert (ended.state, ended.error, ended.counts.created) == ("succeeded", None, count)
+
+
+async def test_what_an_informer_reported_before_it_hung_is_stored_however_long_that_takes(
+    dsn: str, observer: Observer
+) -> None:
+    limit_s, count = 0.2, 1_000
+
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        for number in range(count):
+            yield dated(f"item-{number}", 1)
+        await asyncio.Event().wait()
+
+    controller = item_controller(
+        Stage(opened=True).work, inform=inform, inform_timeout=seconds(limit_s)
+    )
+    async with working(dsn, controller) as client:
+        async with observer.connection.transaction():
+            await observer.do("lock table delta_resource in exclusive mode")
+            running = asyncio.create_task(run(client))
+            await asyncio.sleep(3 * limit_s)
+        ended = await running
+        assert (ended.state, ended.counts.created) == ("failed", count)
 
 
 async def test_the_mark_is_never_beyond_the_database_s_now(dsn: str, observer: Observer) -> None:

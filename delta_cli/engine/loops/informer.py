@@ -7,7 +7,7 @@ run that ends well moves the watermark.
 import asyncio
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -109,33 +109,28 @@ class InformRunner:
     async def _list(self) -> Exception | None:
         """Feed the stream. Returns what the informer raised."""
         run = self._run
-        wait_s = None if self._timeout is None else self._timeout.total_seconds()
-        patience = asyncio.timeout(wait_s)
+        patience = _Patience(self._timeout)
         try:
-            async with patience:
+            async with patience.timeout:
                 source = self._worker.controllers.controller(run.kind).inform(run.options)
                 async with aclosing(objects_of(source, in_thread=True)) as objects:
                     taken = 0
                     async for obj in objects:
-                        await self.stream.add(obj)
+                        await self.stream.take(obj)
                         taken += 1
                         if run.options.limit is not None and taken >= run.options.limit:
                             break
-                        self._be_patient(patience, wait_s)
+                        if self.stream.is_due:
+                            patience.stop()
+                            await self.stream.flush()
+                        patience.renew()
         except TimeoutError as error:
-            if patience.expired():
-                return TimeoutError(f"inform() reported nothing for {wait_s:g} s")
+            if patience.timeout.expired():
+                return TimeoutError(f"inform() reported nothing for {patience.wait_s:g} s")
             return error
         except Exception as error:  # noqa: BLE001 - an informer may raise anything
             return error
         return None
-
-    def _be_patient(self, patience: asyncio.Timeout, wait_s: float | None) -> None:
-        """An object came: wait afresh for the next. Moving a timer costs, so not every time."""
-        now = asyncio.get_running_loop().time()
-        expires = patience.when()
-        if wait_s is not None and expires is not None and expires - now < wait_s * 0.9:
-            patience.reschedule(now + wait_s)
 
     async def _write(self, batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
         policy = InformPolicy(
@@ -203,3 +198,28 @@ class InformRunner:
             log.info("inform run ended", extra=fields | {"seen": counts.seen})
         else:
             log.error("inform run failed", extra=fields | {"error": description_of(failure)})
+
+
+class _Patience:
+    """The time limit of an informer between two objects. It is not for waits of our own."""
+
+    def __init__(self, limit: timedelta | None) -> None:
+        self.wait_s: float | None = None if limit is None else limit.total_seconds()
+        self.timeout: asyncio.Timeout = asyncio.timeout(self.wait_s)
+
+    def stop(self) -> None:
+        """Wait for nothing until renewed."""
+        self._move(None)
+
+    def renew(self) -> None:
+        """An object came: wait afresh for the next. Moving a timer costs, so not every time."""
+        if self.wait_s is None:
+            return
+        now = asyncio.get_running_loop().time()
+        expires = self.timeout.when()
+        if expires is None or expires - now < self.wait_s * 0.9:
+            self._move(now + self.wait_s)
+
+    def _move(self, when: float | None) -> None:
+        with suppress(RuntimeError):  # it has just expired, and the cancellation is on its way
+            self.timeout.reschedule(when)
