@@ -27,12 +27,23 @@ R = TypeVar("R")
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 
-#: What says that the database is away for the moment: wait and try again.
-AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ConnectionFailed)
+#: What waiting may mend, so that a worker tries again: no connection, a server that refuses for now
+#: (its disk is full, a transaction collided with another), or one that is no longer the primary.
+AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+    ConnectionFailed,
+)
+# SQLSTATE: a connection that broke (08), a user or database that is refused (28, 3D), a server that
+# ends, starts or has no connection left (57P, 53300).
+_UNCONNECTED: Final = ("08", "28", "3D", "57P", "53300")
 #: A connection that was used within this time is taken for a living one.
 _FRESH_S: Final = 0.5
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
+_SAY_AGAIN_AFTER_S: Final = 60.0
 
 # One round trip that makes a new connection Delta's own.
 CONFIGURE: Final[LiteralString] = """
@@ -179,20 +190,30 @@ def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFaile
     return ConnectionFailed(f"cannot connect to {where}: {detail}", hint=hint)
 
 
+def is_unconnected(error: BaseException) -> bool:
+    """Whether an error says that there is no connection, rather than that a statement failed."""
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate.startswith(_UNCONNECTED)
+    return isinstance(error, AWAY)
+
+
 async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
-    """Run one step, again while the database is away; says so once, and when it is back."""
+    """Run one step, again while the database is away or refuses for now, and say so.
+
+    It says why it waits at once and every minute, and when that is over.
+    """
     wait_s = _FIRST_WAIT_S
     since: float | None = None
+    said = 0.0
     while True:
         try:
             result = await step()
         except AWAY as error:
-            if since is None:
-                since = time.monotonic()
-                log.warning(
-                    "database away, waiting",
-                    extra={"component": component, "error": " ".join(str(error).split())},
-                )
+            now = time.monotonic()
+            since = since or now
+            if said == 0.0 or now - said >= _SAY_AGAIN_AFTER_S:
+                said = now
+                _log_waiting(component, error)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
             continue
@@ -202,3 +223,9 @@ async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
                 extra={"component": component, "away_s": round(time.monotonic() - since, 1)},
             )
         return result
+
+
+def _log_waiting(component: str, error: BaseException) -> None:
+    what = "database away, waiting" if is_unconnected(error) else "database refuses, waiting"
+    why = " ".join(mask_secrets(str(error)).split())
+    log.warning(what, extra={"component": component, "error": why})

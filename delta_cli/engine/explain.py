@@ -4,7 +4,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from delta_cli.engine.database import describe_connection_error
+from delta_cli.engine.database import describe_connection_error, is_unconnected
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import DeltaError, SchemaBehind
 
@@ -27,7 +27,7 @@ def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
 
 
 def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:
-    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+    if is_unconnected(error):
         return describe_connection_error(error, dsn)
     told = mask_secrets(error.diag.message_primary or str(error))
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
