@@ -168,6 +168,24 @@ async def test_a_snoozed_resource_waits_as_long_as_it_asked(dsn: str, observer: 
         assert (row["attempt"], row["due_at"] - row["updated_at"]) == (0, seconds(3600))
 
 
+async def test_a_wait_beyond_the_calendar_is_one_of_ten_years(dsn: str, observer: Observer) -> None:
+    longest, ten_years = timedelta.max, timedelta(days=3_650)
+    snoozing = item_controller(Failing(lambda: Snooze(longest)).work)
+    failing = item_controller(Failing().work, kind="slow", backoff=Constant(longest))
+    async with working(dsn, snoozing, failing) as client:
+        await client.inform(Item("a"))
+        await client.inform(type("Slow", (Item,), {"kind": "slow"})("b"))
+        for key, state in (("a", "scheduled"), ("b", "failed")):
+            await eventually(lambda key=key: worked(observer, key))
+            row = await observer.resource(key)
+            assert (row["state"], row["due_at"] - row["updated_at"]) == (state, ten_years)
+
+
+async def worked(observer: Observer, key: str) -> bool:
+    row = await observer.resource(key)
+    return row["term"] == 1 and row["state"] != "pending"
+
+
 async def test_resource_delete_deletes(dsn: str, observer: Observer) -> None:
     failing = Failing(lambda: ResourceDelete("gone"))
     async with working(dsn, item_controller(failing.work)) as client:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -12,6 +12,9 @@ from delta_cli.engine.model import EventCategory, Resource
 from delta_cli.engine.queries import work
 from delta_cli.engine.statements import column
 from delta_cli.engine.states import Landing
+
+#: No due time is further ahead: the database's calendar ends.
+_LONGEST_DELAY: Final = timedelta(days=3_650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +160,4 @@ def _category(category: EventCategory | None) -> str | None:
 
 
 def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
+    return None if duration is None else min(duration, _LONGEST_DELAY).total_seconds()
