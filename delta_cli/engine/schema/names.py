@@ -7,7 +7,7 @@ from delta_cli.engine.errors import ConfigError
 DEFAULT_SCHEMA = "delta"
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_MAX_LENGTH = 63  # Postgres cuts longer names
+_MAX_LENGTH = 63 - len(".inform")  # a channel is named by schema and topic, and Postgres takes 63
 
 
 def check_schema_name(schema: str) -> str:
