@@ -9,7 +9,10 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+import psycopg
+
 from delta_cli.engine.database import AWAY, Database
+from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.store import events
 
 log = logging.getLogger(__name__)
@@ -22,21 +25,27 @@ EVENT: Final = "event"  # no payload
 class HintSender:
     """Sends at once when idle, and at most every `merge_over` when busy, each hint once.
 
-    After an error the hints are dropped: whoever waits for them polls.
+    After an error the hints are dropped: whoever waits for them polls. Not `enabled`: so are all.
     """
 
     def __init__(
-        self, database: Database, *, merge_over: timedelta = timedelta(milliseconds=10)
+        self,
+        database: Database,
+        *,
+        enabled: bool = True,
+        merge_over: timedelta = timedelta(milliseconds=10),
     ) -> None:
         self._database: Database = database
+        self._enabled: bool = enabled
         self._merge_over: float = merge_over.total_seconds()
         self._waiting: set[tuple[str, str]] = set()
         self._wake: asyncio.Event = asyncio.Event()
 
     def send(self, channel: str, payload: str = "") -> None:
         """Send a hint soon."""
-        self._waiting.add((channel, payload))
-        self._wake.set()
+        if self._enabled:
+            self._waiting.add((channel, payload))
+            self._wake.set()
 
     async def run(self) -> None:
         """Send hints until cancelled."""
@@ -48,6 +57,6 @@ class HintSender:
                 async with self._database.connection() as connection:
                     for channel, payload in batch:
                         await events.notify(connection, channel, payload)
-            except AWAY as error:
-                log.debug("hints dropped", extra={"error": str(error)})
+            except (*AWAY, psycopg.Error) as error:
+                log.debug("hints dropped", extra={"error": mask_secrets(str(error))})
             await asyncio.sleep(self._merge_over)

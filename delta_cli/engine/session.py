@@ -62,7 +62,7 @@ class Session:
                 await schema.migrate(connection, schema=self._config.schema)
             await schema.require_current(connection, schema=self._config.schema)
             adopted = await self._register(connection)
-        self._hints = HintSender(self._database)
+        self._hints = HintSender(self._database, enabled=self._config.notify)
         self._run_in_background(self._hints.run())
         if adopted:
             self.send_hint(WORK, self._controllers)
@@ -156,9 +156,8 @@ class Session:
 
     def send_hint(self, channel: str, payloads: Iterable[str] = ("",)) -> None:
         """Wake others soon."""
-        if self._config.notify:
-            for payload in payloads:
-                self.hints.send(channel, payload)
+        for payload in payloads:
+            self.hints.send(channel, payload)
 
     def _run_in_background(self, loop: Coroutine[Any, Any, None]) -> None:
         self._background.append(asyncio.create_task(loop))
