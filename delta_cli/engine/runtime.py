@@ -133,6 +133,7 @@ class Runtime:
                 informing = group.create_task(self._informer.run())
                 await self._stop.wait()
                 await cancel_all(informing)
+                await self._informer.end_runs(hurry=self._stop_now)
                 await _let_end(claiming, _CLAIM_TIMEOUT_S)
                 drained = await self._let_works_end()
                 returned = await self._give_back() if not drained else 0
@@ -148,6 +149,7 @@ class Runtime:
                 await cancel_all(*loops)
         finally:
             unhook()
+            await self._informer.end_runs(hurry=self._stop_now)
             await self._sign_off()
         assert summary is not None
         return summary

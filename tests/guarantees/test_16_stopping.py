@@ -1,12 +1,13 @@
 import asyncio
 import signal
 import threading
+from collections.abc import AsyncIterator
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
-from delta_cli import Client, Resource
+from delta_cli import Client, InformOptions, Resource
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.processes import Workers
@@ -260,6 +261,61 @@ async def test_a_hard_stop_returns_what_ignores_its_cancellation(
         # Its end, whenever it comes, is nobody's concern any more.
         await eventually(lambda: stubborn.ended)
         assert await observer.resource("a") == row
+        assert await worker_states(observer) == ["stopped"]
+
+
+class Listing:
+    """An informer that waits, and cleans up on its own terms when it is cancelled."""
+
+    def __init__(self, *, clean_up_s: float = 0.0, stubborn: bool = False) -> None:
+        self.clean_up_s = clean_up_s
+        self.stubborn = stubborn
+        self.end = asyncio.Event()
+        self.running = False
+        self.cleaned_up = False
+
+    async def inform(self, options: InformOptions) -> AsyncIterator[Item]:
+        self.running = True
+        try:
+            while not self.end.is_set():
+                try:
+                    await self.end.wait()
+                except asyncio.CancelledError:
+                    if not self.stubborn:
+                        raise
+        finally:
+            await asyncio.sleep(self.clean_up_s)
+            self.cleaned_up = True
+        yield Item("a")
+
+    async def begin(self, client: Client) -> None:
+        await client.schedule_inform("item")
+        await eventually(lambda: self.running)
+
+
+async def test_a_graceful_stop_lets_an_informer_clean_up(dsn: str, observer: Observer) -> None:
+    listing = Listing(clean_up_s=0.8)
+    controller = item_controller(Stage(opened=True).work, inform=listing.inform)
+    async with working(dsn, controller) as client:
+        await listing.begin(client)
+        await client.stop()
+        assert listing.cleaned_up
+        assert await worker_states(observer) == ["stopped"]
+
+
+@pytest.mark.parametrize("hard", [False, True])
+async def test_a_stop_leaves_an_informer_behind_that_ignores_its_cancellation(
+    dsn: str, observer: Observer, hard: bool
+) -> None:
+    listing = Listing(stubborn=True)
+    controller = item_controller(Stage(opened=True).work, inform=listing.inform)
+    async with working(dsn, controller) as client:
+        await listing.begin(client)
+        try:
+            async with asyncio.timeout(2.5 if hard else 6):
+                await client.stop(hard=hard)
+        finally:
+            listing.end.set()
         assert await worker_states(observer) == ["stopped"]
 
 

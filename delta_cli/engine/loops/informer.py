@@ -9,8 +9,10 @@ import logging
 import time
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
+from delta_cli.engine.cancelling import cancel_patiently
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import while_away
 from delta_cli.engine.errors import InvalidObject
@@ -37,18 +39,31 @@ class Informer:
     def __init__(self, worker: Worker, hints: HintSender) -> None:
         self._worker: Worker = worker
         self._hints: HintSender = hints
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[InformCounts]] = {}
+        self._broken: BaseException | None = None  # what a run died of
 
     async def run(self) -> None:
-        """Claim and run until cancelled; what is running then is left for another worker."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                run = await while_away("informer", self._claim)
-                if run is None:
-                    await wait_for_wake(self._worker.inform_wake, self._poll_s)
-                    continue
-                task = group.create_task(self._run_and_forget(run))
-                self._running[run.kind] = task
+        """Claim until cancelled. The runs go on until `end_runs()`."""
+        while self._broken is None:
+            run = await while_away("informer", self._claim)
+            if run is None:
+                await wait_for_wake(self._worker.inform_wake, self._poll_s)
+                continue
+            task = asyncio.create_task(InformRunner(self._worker, self._hints, run).run())
+            self._running[run.kind] = task
+            task.add_done_callback(partial(self._ended, run.kind))
+        raise self._broken
+
+    async def end_runs(self, *, hurry: asyncio.Event) -> None:
+        """Cancel what runs, which is left for another worker, and let it clean up."""
+        tasks = list(self._running.values())
+        self._running.clear()
+        stubborn = await cancel_patiently(tasks, hurry=hurry)
+        if stubborn:
+            log.warning(
+                "informers ignore their cancellation",
+                extra={"component": "informer", "count": len(stubborn)},
+            )
 
     async def _claim(self) -> ClaimedRun | None:
         worker = self._worker
@@ -58,12 +73,12 @@ class Informer:
         async with worker.database.connection() as connection:
             return await runs.claim_run(connection, kinds, worker_id=worker.id, lease=INFORM_LEASE)
 
-    async def _run_and_forget(self, run: ClaimedRun) -> None:
-        try:
-            await InformRunner(self._worker, self._hints, run).run()
-        finally:
-            del self._running[run.kind]
-            self._worker.inform_wake.set()
+    def _ended(self, kind: str, task: asyncio.Task[InformCounts]) -> None:
+        if self._running.get(kind) is task:
+            del self._running[kind]
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
+        self._worker.inform_wake.set()
 
     @property
     def _poll_s(self) -> float:
