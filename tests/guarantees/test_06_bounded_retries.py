@@ -1,11 +1,12 @@
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
 from delta_cli import (
+    Client,
     Config,
     ExponentialBackoff,
     InformOpts,
@@ -14,7 +15,15 @@ from delta_cli import (
     ResourceDelete,
     Snooze,
 )
-from tests.support.engine import Constant, Item, Stage, item_controller, seconds, working
+from tests.support.engine import (
+    Constant,
+    Item,
+    Stage,
+    item_controller,
+    quick_config,
+    seconds,
+    working,
+)
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -179,6 +188,50 @@ async def test_a_wait_beyond_the_calendar_is_one_of_ten_years(dsn: str, observer
             await eventually(lambda key=key: worked(observer, key))
             row = await observer.resource(key)
             assert (row["state"], row["due_at"] - row["updated_at"]) == (state, ten_years)
+
+
+async def test_an_outcome_that_the_database_refuses_ends_degraded_and_says_why(
+    dsn: str, observer: Observer
+) -> None:
+    await refuse(observer, "new.object_id = 'bad' and new.state = 'synced'")
+    stage = Stage(opened=True)
+    async with Client(dsn, quick_config(item_controller(stage.work, parallelism=5))) as client:
+        await client.inform_many(Item(key) for key in ("a", "bad", "c"))
+        await client.start()
+        row = await observer.until_state("bad", "degraded")
+        await observer.until_state("a", "synced")
+        await observer.until_state("c", "synced")
+        summary = await client.stop()
+    assert "outcome refused: this will not do" in row["errors"][0]["message"]
+    assert ("object_failed", "bad", "degraded") in await observer.events()
+    assert summary is not None
+    assert (summary.counts.synced, summary.counts.failed, summary.counts.lost) == (2, 1, 0)
+
+
+async def test_a_failure_whose_error_the_database_refuses_is_tried_again(
+    dsn: str, observer: Observer
+) -> None:
+    await refuse(observer, "new.errors::text like '%poison%'")
+    failing = Failing(lambda: ValueError("poison"))
+    async with working(dsn, item_controller(failing.work), max_attempts=2) as client:
+        await client.inform(Item("a"))
+        row = await observer.until_state("a", "degraded")
+    assert failing.attempts == [1, 2]
+    assert [error["attempt"] for error in row["errors"]] == [1, 2]
+    assert all("this will not do" in error["message"] for error in row["errors"])
+
+
+async def refuse(observer: Observer, condition: LiteralString) -> None:
+    """Let the database refuse every resource of which the condition holds."""
+    await observer.do(
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'this will not do'; end $$"
+    )
+    await observer.do(
+        "create trigger refuse before update on delta_resource for each row when ("
+        + condition
+        + ") execute function refuse()"
+    )
 
 
 async def worked(observer: Observer, key: str) -> bool:

@@ -6,17 +6,21 @@ somebody else: its term has moved on.
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import psycopg
 
 from delta_cli.engine.database import while_away
+from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import EventCategory
+from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work
 from delta_cli.engine.store.work import Outcome
 
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 1_000
 #: How long a row that somebody else holds is left alone before it is tried again.
 _HELD_WAIT_S: Final = 0.05
+_MOST_MESSAGE: Final = 4096
 
 
 class Completer:
@@ -115,11 +120,7 @@ class Completer:
                     self._try_held_at = time.monotonic() + _HELD_WAIT_S
                 self._held.append(outcome)
             else:
-                self._worker.counts.lost += 1
-                log.warning(
-                    "finished too late, dropped",
-                    extra={"component": "completer", "id": outcome.id, "term": outcome.term},
-                )
+                self._drop(outcome, "finished too late")
 
     async def _write_apart(self, batch: list[Outcome], error: psycopg.Error) -> None:
         """One outcome that the database refuses must not keep the others from being written."""
@@ -128,9 +129,25 @@ class Completer:
             await self._write(batch[:middle])
             await self._write(batch[middle:])
             return
-        log.error("outcome refused", extra={"component": "completer", "error": str(error)})
-        if batch[0].error is not None:
-            await self._write([replace(batch[0], error=None)])
+        (outcome,) = batch
+        log.error(
+            "outcome refused",
+            extra={"component": "completer", "id": outcome.id, "error": mask_secrets(str(error))},
+        )
+        # The outcome's own error may be all that is refused.
+        landings = [outcome.landing] if outcome.error is not None else []
+        degraded = Landing(ResourceState.DEGRADED, attempt=outcome.landing.attempt)
+        for landing in (*landings, degraded):
+            instead = _refused(outcome, landing, error, self._worker.id)
+            with contextlib.suppress(psycopg.Error):
+                await while_away("completer", partial(self._flush, [instead]))
+                return
+        self._drop(outcome, "refused")
+
+    def _drop(self, outcome: Outcome, reason: str) -> None:
+        self._worker.counts.lost += 1
+        fields = {"id": outcome.id, "term": outcome.term, "reason": reason}
+        log.warning("outcome dropped", extra={"component": "completer"} | fields)
 
     def _count(self, outcome: Outcome) -> None:
         counts = self._worker.counts
@@ -143,3 +160,16 @@ class Completer:
                 counts.failed += 1
             case _:
                 pass
+
+
+def _refused(outcome: Outcome, landing: Landing, refusal: psycopg.Error, worker_id: int) -> Outcome:
+    """What is written instead of an outcome that the database refuses."""
+    error = json.dumps(
+        {
+            "attempt": outcome.landing.attempt,
+            "error": type(refusal).__name__,
+            "message": mask_secrets(f"outcome refused: {refusal}")[:_MOST_MESSAGE],
+            "worker_id": worker_id,
+        }
+    )
+    return replace(outcome, landing=landing, category=EventCategory.OBJECT_FAILED, error=error)
