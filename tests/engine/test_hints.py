@@ -17,15 +17,15 @@ CHANNELS = (WORK, INFORM, EVENT)
 
 @pytest.fixture
 async def heard(dsn: str) -> AsyncIterator[list[str]]:
-    """The channels of the hints that anybody has sent so far."""
-    channels: list[str] = []
+    """The channel and payload of each hint that anybody has sent so far."""
+    hints: list[str] = []
     async with await Database(dsn).connect() as connection:
         for channel in CHANNELS:
             name = sql.Identifier(f"delta.{channel}")
             await connection.execute(sql.SQL("listen {}").format(name))
-        connection.add_notify_handler(lambda hint: channels.append(hint.channel))
+        connection.add_notify_handler(lambda hint: hints.append(f"{hint.channel} {hint.payload}"))
         hearing = asyncio.create_task(hear(connection))
-        yield channels
+        yield hints
         hearing.cancel()
         await asyncio.gather(hearing, return_exceptions=True)
 
@@ -48,7 +48,7 @@ async def test_informing_and_working_send_hints(
     dsn: str, observer: Observer, heard: list[str]
 ) -> None:
     await work_one(dsn, observer, notify=True)
-    await eventually(lambda: {"delta.work", "delta.event"} <= set(heard))
+    await eventually(lambda: {"delta.work item", "delta.event "} <= set(heard))
 
 
 async def test_a_client_that_is_not_to_notify_sends_no_hint_at_all(
@@ -56,9 +56,9 @@ async def test_a_client_that_is_not_to_notify_sends_no_hint_at_all(
 ) -> None:
     await work_one(dsn, observer, notify=False)
     # What was notified before this one is heard before it.
-    await observer.connection.execute("""notify "delta.work", 'end'""")
-    await eventually(lambda: heard != [])
-    assert heard == ["delta.work"]
+    await observer.connection.execute("""notify "delta.work", 'the end'""")
+    await eventually(lambda: "delta.work the end" in heard)
+    assert heard == ["delta.work the end"]
 
 
 async def test_a_hint_that_is_refused_is_dropped_and_the_next_one_sent(
@@ -72,7 +72,7 @@ async def test_a_hint_that_is_refused_is_dropped_and_the_next_one_sent(
     sender.send(WORK, "x" * 10_000)  # a payload has less than 8000 bytes
     await eventually(lambda: "hints dropped" in caplog.messages)
     sender.send(EVENT)
-    await eventually(lambda: heard == ["delta.event"])
+    await eventually(lambda: heard == ["delta.event "])
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     await database.close()
