@@ -6,7 +6,7 @@ from psycopg_pool import PoolTimeout
 
 from delta_cli.engine.database import describe_connection_error, is_unconnected
 from delta_cli.engine.dsn import mask_secrets
-from delta_cli.engine.errors import DeltaError, SchemaBehind
+from delta_cli.engine.errors import DeltaError, InvalidObject, SchemaBehind
 
 
 def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
@@ -24,6 +24,16 @@ def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
     if isinstance(error, psycopg.Error):
         return _database_error(error, dsn, schema)
     return None
+
+
+def not_text(error: UnicodeEncodeError) -> InvalidObject:
+    """Of a word that names a resource: what is no UTF-8 cannot be the name of any."""
+    return InvalidObject(
+        f"object_id, kind or namespace contains a lone surrogate, which is not a character: "
+        f"{error.object[:80]!r}",
+        field="object_id",
+        hint="decode names from outside as UTF-8 before you give them to Delta",
+    )
 
 
 def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:

@@ -17,7 +17,7 @@ from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import resolve_dsn
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.errors import DeltaError
-from delta_cli.engine.explain import explain
+from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.statements import Steps, run_steps
@@ -138,11 +138,14 @@ class Session:
 
     async def run(self, steps: Steps[R], within: CallersConnection | None = None) -> R:
         """Run steps on a connection of our own, or inside the transaction of a caller's."""
-        if within is not None:
-            async with self.database.within(within) as connection:
-                return await run_steps(connection, steps)
-        async with self.connection() as own:
-            return await run_steps(own, steps)
+        try:
+            if within is not None:
+                async with self.database.within(within) as connection:
+                    return await run_steps(connection, steps)
+            async with self.connection() as own:
+                return await run_steps(own, steps)
+        except UnicodeEncodeError as error:
+            raise not_text(error) from None
 
     async def hint(
         self, channel: str, payloads: Iterable[str], within: CallersConnection | None = None

@@ -14,7 +14,7 @@ from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE, ENTER_SCHEMA, LEAVE_SCHEMA
 from delta_cli.engine.dsn import liveness_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError
-from delta_cli.engine.explain import explain
+from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import EVENT, INFORM, WORK
 from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
@@ -169,9 +169,15 @@ class SyncClient:
             self._run(events.notify_steps(channel, payloads), connection)
 
     def _run(self, steps: Steps[R], connection: AnyConnection | None) -> R:
-        if connection is not None:
+        try:
+            if connection is None:
+                return self._run_alone(steps)
             with self._within(connection):
                 return run_steps_sync(connection, steps)
+        except UnicodeEncodeError as error:
+            raise not_text(error) from None
+
+    def _run_alone(self, steps: Steps[R]) -> R:
         try:
             with self._pool.connection() as own:
                 return run_steps_sync(own, steps)

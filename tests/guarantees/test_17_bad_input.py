@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from delta_cli import Client, InformCounts, InformOpts, InvalidObject, Resource
+from delta_cli import Client, InformCounts, InformOpts, InvalidObject, Resource, SyncClient
 from tests.support.engine import Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -210,3 +210,15 @@ async def test_awkward_but_good_text_comes_back_as_it_was(dsn: str, observer: Ob
         await client.inform_many(Item(text) for text in awkward)
         await eventually(lambda: len(seen) == len(awkward))
         assert seen == {text: text for text in awkward}
+
+
+async def test_half_a_character_in_the_name_of_a_resource_is_refused(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn) as client:
+        for ask in (client.get, client.retry, client.delete, client.invalidate):
+            with pytest.raises(InvalidObject, match="lone surrogate") as refusal:
+                await ask("item", "half \udcff")
+            assert refusal.value.field == "object_id"
+    with SyncClient(dsn) as sync_client, pytest.raises(InvalidObject, match="lone surrogate"):
+        sync_client.invalidate("item", "half \udcff")
