@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,7 +96,11 @@ class Runtime:
             known=lambda: self._executor.ids | self._completer.ids,
         )
         self._informer: Informer = Informer(self.worker, hints)
-        self._heartbeat: Heartbeat = Heartbeat(self.worker, on_lost=self._begin_anew)
+        self._heartbeat: Heartbeat = Heartbeat(
+            self.worker,
+            on_lost=self._begin_anew,
+            listener_lag_ms=lambda: None if listener is None else listener.lag_ms,
+        )
         self._stop: asyncio.Event = asyncio.Event()
         self._stop_now: asyncio.Event = asyncio.Event()
         self.registered: asyncio.Event = asyncio.Event()
@@ -121,7 +126,10 @@ class Runtime:
 
     async def run(self) -> WorkerSummary:
         """Work until told to stop."""
+        began = time.monotonic()
         await while_away("worker", self._register)
+        if time.monotonic() - began > self.worker.config.heartbeat_interval.total_seconds():
+            self.worker.reconnected = time.monotonic()
         self.registered.set()
         unhook = self._hook_up_listener()
         summary: WorkerSummary | None = None
@@ -154,13 +162,19 @@ class Runtime:
         assert summary is not None
         return summary
 
-    async def nothing_left(self) -> bool:
-        """Whether nothing of this worker's kinds is due, being worked or being reported."""
+    async def nothing_left(self, kinds: Sequence[str] | None = None) -> bool:
+        """Whether nothing of this worker's kinds, or those named, is due, worked or reported."""
         worker = self.worker
-        if worker.slots.in_use or self._completer.backlog or not worker.idle.is_set():
-            return False
-        async with worker.database.connection() as connection:
-            return not await read.unfinished(connection, worker.kinds, worker.namespaces)
+        if kinds is None:
+            kinds = worker.kinds
+            if worker.slots.in_use or self._completer.backlog or not worker.idle.is_set():
+                return False  # it need not ask
+
+        async def look() -> bool:
+            async with worker.database.connection() as connection:
+                return not await read.unfinished(connection, kinds, worker.namespaces)
+
+        return await while_away("worker", look)
 
     async def inform_now(self, kind: str, run_id: int) -> None:
         """Run a queued inform run here; if another worker has it, wait for its end."""
@@ -176,8 +190,11 @@ class Runtime:
             await asyncio.sleep(_RUN_POLL_S)
 
     async def _inform_ended(self, run_id: int) -> bool:
-        async with self.worker.database.connection() as connection:
-            return (await runs.get_run(connection, run_id)).finished_at is not None
+        async def look() -> bool:
+            async with self.worker.database.connection() as connection:
+                return (await runs.get_run(connection, run_id)).finished_at is not None
+
+        return await while_away("worker", look)
 
     @property
     def passes(self) -> list[PassLoop]:
@@ -200,7 +217,7 @@ class Runtime:
         ]
 
     async def _rescue(self) -> int:
-        if self.worker.just_reconnected:
+        if not self.worker.may_judge:
             return 0
         return await rescue(self.worker.database, self.worker.config)
 
@@ -222,6 +239,7 @@ class Runtime:
         async with worker.database.connection() as connection:
             worker.id = await workers.register(connection, identity)
             worker.slots.limit_namespaces(await registry.max_workers_by_namespace(connection))
+        worker.beaten = time.monotonic()
         log.info("worker started", extra={"component": "worker", "worker": worker.id})
 
     async def _begin_anew(self) -> None:
@@ -237,8 +255,6 @@ class Runtime:
             kinds = frozenset(self.worker.kinds)
 
             def wake(event: asyncio.Event, kind: str | None) -> None:
-                if self._listener is not None:
-                    self.worker.listener_lag_ms = self._listener.lag_ms
                 if kind is None or kind in kinds:
                     event.set()
 

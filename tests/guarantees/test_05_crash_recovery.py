@@ -1,8 +1,13 @@
 """Real processes are killed in `tests/faults/test_killed_workers.py`; here is what is due when."""
 
+import asyncio
+from typing import Any
+
+import psycopg
 import pytest
 
 from delta_cli import Client
+from delta_cli.engine.store import workers
 from tests.support.engine import IMPATIENT, Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -54,6 +59,36 @@ async def passed(observer: Observer, seconds: float) -> bool:
     return await observer.value(
         "select now() - max(started_at) > %s * interval '1 second' from delta_worker", seconds
     )
+
+
+async def test_a_worker_that_is_cut_off_itself_declares_nobody_lost(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat, away = workers.heartbeat, asyncio.Event()
+
+    async def heartbeat_if_there(*arguments: Any) -> Any:
+        if away.is_set():
+            raise psycopg.OperationalError("away")
+        return await heartbeat(*arguments)
+
+    monkeypatch.setattr(workers, "heartbeat", heartbeat_if_there)
+    controller = item_controller(Stage(opened=True).work)
+    async with working(dsn, controller, **IMPATIENT) as client:
+        await client.inform(Item("a"))
+        await observer.until_state("a", "synced")
+        away.set()
+        assert client._runtime is not None
+        worker = client._runtime.worker
+        await eventually(lambda: not worker.may_judge)
+        await claimed_by_a_lost_worker(observer, silent_s=5)
+        # Several rescues have passed by.
+        await eventually(lambda: passed(observer, 0.7))
+        assert (await observer.resource("a"))["state"] == "pending"
+        away.clear()
+        # Once the others had their time to come back too, whoever is silent is lost.
+        row = await observer.until_state("a", "synced")
+        assert row["sync_count"] == 2
+        assert worker.reconnected is not None
 
 
 @pytest.mark.parametrize("state", ["scheduled", "failed", "expired"])

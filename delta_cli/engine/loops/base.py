@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.controller import Controllers
@@ -36,7 +37,7 @@ class Worker:
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     last_error: str | None = None
     last_claim: float | None = None  # time.monotonic()
-    listener_lag_ms: float | None = None
+    beaten: float | None = None  # time.monotonic() of the last heartbeat that was recorded
     reconnected: float | None = None  # time.monotonic() when an outage ended
     work_wake: asyncio.Event = field(default_factory=asyncio.Event)
     inform_wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,8 +51,20 @@ class Worker:
     @property
     def just_reconnected(self) -> bool:
         """Whether an outage ended so recently that others may not have had time to say so."""
-        grace_s = self.config.worker_lost_after.total_seconds()
-        return self.reconnected is not None and time.monotonic() - self.reconnected < grace_s
+        return _is_younger(self.reconnected, self.config.worker_lost_after)
+
+    @property
+    def may_judge(self) -> bool:
+        """Whether this worker may tell who is lost.
+
+        Not after an outage: whoever comes back first would find all others silent.
+        """
+        beats = _is_younger(self.beaten, 2 * self.config.heartbeat_interval)
+        return beats and not self.just_reconnected
+
+
+def _is_younger(moment: float | None, age: timedelta) -> bool:
+    return moment is not None and time.monotonic() - moment < age.total_seconds()
 
 
 async def wait_for_wake(wake: asyncio.Event, timeout_s: float) -> None:

@@ -16,8 +16,15 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """Beats every `heartbeat_interval`. `on_lost` is awaited when the row says lost, or is gone."""
 
-    def __init__(self, worker: Worker, *, on_lost: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        on_lost: Callable[[], Awaitable[None]],
+        listener_lag_ms: Callable[[], float | None],
+    ) -> None:
         self._worker: Worker = worker
+        self._listener_lag_ms: Callable[[], float | None] = listener_lag_ms
         self._on_lost: Callable[[], Awaitable[None]] = on_lost
 
     async def run(self) -> None:
@@ -39,6 +46,8 @@ class Heartbeat:
         if state in ("lost", None):
             log.warning("declared lost", extra={"component": "heartbeat", "worker": worker.id})
             await self._on_lost()
+        else:
+            worker.beaten = time.monotonic()
 
     def _vitals(self) -> WorkerVitals:
         worker = self._worker
@@ -50,5 +59,5 @@ class Heartbeat:
             deleted=worker.counts.deleted,
             last_error=worker.last_error,
             claim_age_s=None if worker.last_claim is None else time.monotonic() - worker.last_claim,
-            listener_lag_ms=worker.listener_lag_ms,
+            listener_lag_ms=self._listener_lag_ms(),
         )

@@ -1,0 +1,16 @@
+from tests.support.engine import Stage, item_controller, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+
+async def test_the_listener_s_lag_is_told_without_any_hint(dsn: str, observer: Observer) -> None:
+    async with working(dsn, item_controller(Stage().work)) as client:
+        listener = client._session.listener
+        assert listener is not None
+        await eventually(lambda: listener.connected)
+        listener.lag_ms = 12.5
+
+        async def told() -> bool:
+            return await observer.value("select listener_lag_ms from delta_worker") == 12.5
+
+        await eventually(told)
