@@ -83,6 +83,22 @@ async def test_a_completion_changes_nothing_while_another_works_under_a_newer_te
         assert await observer.resource("a") == second
 
 
+async def test_of_two_works_of_a_resource_that_end_together_only_the_newer_claim_counts(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    async with working(dsn, item_controller(stage.work, parallelism=2)) as client:
+        await client.inform(Item("a"))
+        await eventually(lambda: stage.running == 1)
+        await observer.do("update delta_resource set lease_until = now()")
+        await eventually(lambda: stage.running == 2)
+        stage.open.set()
+        await observer.until_state("a", "synced")
+        summary = await client.stop()
+        assert summary is not None
+        assert (summary.counts.synced, summary.counts.lost) == (1, 1)
+
+
 async def test_a_completion_changes_nothing_once_the_claim_has_ended(
     dsn: str, observer: Observer
 ) -> None:

@@ -81,6 +81,7 @@ class Completer:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             if not batch:
                 continue  # woken for what an earlier flush has taken along
+            batch = self._newest(batch)
             self._flushing = batch
             await self._write(batch)
             self._flushing = []
@@ -99,6 +100,18 @@ class Completer:
         self._wake.clear()
         if self._held and time.monotonic() >= self._try_held_at:
             self._waiting, self._held = self._held + self._waiting, []
+
+    def _newest(self, batch: list[Outcome]) -> list[Outcome]:
+        """Without what has a newer claim beside it: a write answers in ids, not in terms."""
+        if len({outcome.id for outcome in batch}) == len(batch):
+            return batch
+        terms: dict[int, int] = {}
+        for outcome in batch:
+            terms[outcome.id] = max(outcome.term, terms.get(outcome.id, 0))
+        for outcome in batch:
+            if outcome.term < terms[outcome.id]:
+                self._drop(outcome, "finished too late")
+        return [outcome for outcome in batch if outcome.term == terms[outcome.id]]
 
     async def _write(self, batch: list[Outcome]) -> None:
         try:
