@@ -10,7 +10,7 @@ from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.model import Event, EventGap
 from delta_cli.engine.store import events
-from delta_cli.engine.store.events import EventFilter
+from delta_cli.engine.store.events import EventFilter, Page
 
 _PAGE: Final = 1_000
 
@@ -19,7 +19,8 @@ class Subscription(AsyncIterator[Event | EventGap]):
     """Events beyond a cursor, in order, for ever; or with `follow` False up to now.
 
     `position` is the id to resume from: pass it as `after` to miss nothing. A slow reader falls
-    behind and loses nothing within retention. Close it with `aclose()` or by leaving `async with`.
+    behind and loses nothing within retention; what was cut before it came is told as an `EventGap`,
+    once. Close it with `aclose()` or by leaving `async with`.
     """
 
     def __init__(
@@ -41,7 +42,6 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self._page: list[Event | EventGap] = []
         self._wake: asyncio.Event = asyncio.Event()
         self._unhook = listener.on(EVENT, lambda _: self._wake.set()) if listener else None
-        self._checked_gap: bool = False
         self._closed: bool = False
 
     async def __aenter__(self) -> Self:
@@ -95,36 +95,33 @@ class Subscription(AsyncIterator[Event | EventGap]):
     async def _read(self) -> list[Event | EventGap]:
         """The next page, newest first so that it pops in order."""
         assert self.position is not None
+        position = self.position
         async with self._database.connection() as connection:
-            gap = await self._gap(connection)
-            page = await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
-            if not page:
-                page = await self._skip(connection)
-        items: list[Event | EventGap] = [*reversed(page)]
-        if gap is not None:
-            items.append(gap)
+            page = await self._page_after(connection, position)
+            if not page.events:
+                page = await self._skip(connection, position)
+        items: list[Event | EventGap] = [*reversed(page.events)]
+        # Writers that failed leave holes among the ids, so only what is older than the whole log is
+        # known to be cut. From the very beginning, nothing was asked for that could be missed.
+        missing = page.oldest - position - 1
+        if position > 0 and missing > 0:
+            items.append(EventGap(missing))
         return items
 
-    async def _skip(self, connection: Connection) -> list[Event]:
-        """Nothing of interest up to now: do not read that stretch again."""
-        assert self.position is not None
-        newest, _ = await events.bounds(connection)
-        if newest <= self.position:
-            return []
-        # The newest first, the page after it: what appears in between is on the page.
-        page = await events.page(connection, self._chosen, after_id=self.position, limit=_PAGE)
-        if not page:
-            self.position = newest
-        return page
+    async def _page_after(self, connection: Connection, position: int) -> Page:
+        return await events.page(connection, self._chosen, after_id=position, limit=_PAGE)
 
-    async def _gap(self, connection: Connection) -> EventGap | None:
-        """What retention has cut between the position and the oldest event; told once."""
-        if self._checked_gap or self.position is None:
-            return None
-        self._checked_gap = True
-        _, oldest = await events.bounds(connection)
-        missing = oldest - self.position - 1
-        return EventGap(missing) if self.position > 0 and missing > 0 else None
+    async def _skip(self, connection: Connection, position: int) -> Page:
+        """Nothing of interest up to now: do not read that stretch again."""
+        newest, oldest = await events.bounds(connection)
+        if newest <= position:
+            return Page()
+        # The newest first, the page after it: what appears in between is on the page.
+        page = await self._page_after(connection, position)
+        if not page.events:
+            self.position = newest
+            return Page(oldest=oldest)
+        return page
 
     async def _wait(self) -> None:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, Event, InformOpts, NamespaceConfig, Resource, StateConflict
+from delta_cli import Client, Event, EventGap, InformOpts, NamespaceConfig, Resource, StateConflict
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.store import maintenance
 from delta_cli.engine.ticks.expire import expire
@@ -70,6 +70,66 @@ async def test_34_a_reader_that_sleeps_loses_nothing(dsn: str, observer: Observe
     ids = [event.id for event in seen if isinstance(event, Event)]
     assert len(ids) == 1_500
     assert all(before < after for before, after in pairwise(ids))
+
+
+async def log_of(observer: Observer, count: int, *, cut: int = 0) -> None:
+    """Add events to the log, and cut all up to an id."""
+    await observer.do(
+        "insert into delta_event (category, resource_id, namespace, kind, object_id, state,"
+        " attempt, max_attempts, generation, sync_count)"
+        " select 'object_synced', 1, 'default', 'item', 'a', 'synced', 1, 10, 1, 1"
+        " from generate_series(1, %s)",
+        count,
+    )
+    await observer.do("delete from delta_event where id <= %s", cut)
+
+
+def told(items: list[Event | EventGap]) -> list[int | EventGap]:
+    """The ids of events, and the gaps between them."""
+    return [item.id if isinstance(item, Event) else item for item in items]
+
+
+async def test_34_a_follower_that_falls_behind_retention_is_told_once_each_time(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn) as client, client.subscribe(after=0) as events, asyncio.timeout(20):
+        await log_of(observer, 2)
+        seen = [await anext(events) for _ in range(2)]
+        await log_of(observer, 5, cut=4)
+        seen += [await anext(events) for _ in range(4)]
+        await log_of(observer, 3, cut=9)
+        seen += [await anext(events) for _ in range(2)]
+    assert told(seen) == [1, 2, EventGap(2), 5, 6, 7, EventGap(2), 10]
+
+
+async def test_34_who_resumes_on_a_log_that_is_wholly_cut_is_told_when_it_goes_on(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn) as client:
+        await log_of(observer, 10, cut=10)
+        async with client.subscribe(after=5) as events, asyncio.timeout(20):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.1)  # the log is empty as yet
+            await log_of(observer, 2)
+            seen = [await anext(events) for _ in range(3)]
+    assert told(seen) == [EventGap(5), 11, 12]
+
+
+async def test_34_a_cut_is_told_also_to_who_chose_other_events(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn) as client:
+        await log_of(observer, 10, cut=7)
+        seen = [event async for event in client.subscribe("object_failed", after=3, follow=False)]
+    assert told(seen) == [EventGap(4)]
+
+
+async def test_34_a_hole_among_the_ids_is_no_gap(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as client:
+        await log_of(observer, 6)
+        await observer.do("delete from delta_event where id in (3, 4)")
+        seen = [event async for event in client.subscribe(after=2, follow=False)]
+    assert told(seen) == [5, 6]
 
 
 async def test_35_a_subscription_ends_when_it_is_closed(dsn: str) -> None:

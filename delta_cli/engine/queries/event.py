@@ -2,11 +2,12 @@
 
 from typing import Final, LiteralString
 
-# One page beyond a cursor, in order.
+# One page beyond a cursor, in order, and the oldest event that was there when it was read.
 PAGE: Final[LiteralString] = """
 select
     id, at, category::text, resource_id, namespace, kind, object_id, state::text, attempt,
-    max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
+    max_attempts, generation, sync_count, worker_id, duration_ms, error, actor,
+    (select id from delta_event order by id limit 1) as oldest
 from delta_event
 where id > %(after_id)s
 and (

@@ -20,10 +20,16 @@ class EventFilter:
     namespaces: Sequence[str] | None = None
 
 
-async def page(
-    connection: Connection, chosen: EventFilter, *, after_id: int, limit: int
-) -> list[Event]:
-    """The next events beyond a cursor, in order."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order, and the id of the oldest that the log held then (0: not known)."""
+
+    events: Sequence[Event] = ()
+    oldest: int = 0
+
+
+async def page(connection: Connection, chosen: EventFilter, *, after_id: int, limit: int) -> Page:
+    """The next events beyond a cursor."""
     cursor = await connection.execute(
         queries.PAGE,
         {
@@ -35,7 +41,8 @@ async def page(
         },
         binary=True,
     )
-    return [rows.event(row) for row in await cursor.fetchall()]
+    found = await cursor.fetchall()
+    return Page([rows.event(row[:-1]) for row in found], found[0][-1]) if found else Page()
 
 
 async def bounds(connection: Connection) -> tuple[int, int]:
