@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from delta_cli.engine.backoff import ExponentialBackoff as ExponentialBackoff
+    from delta_cli.engine.backoff import RetryPolicy as RetryPolicy
     from delta_cli.engine.client import Client as Client
     from delta_cli.engine.config import Config as Config
     from delta_cli.engine.context import client_from_context as client_from_context
@@ -30,20 +32,26 @@ if TYPE_CHECKING:
     from delta_cli.engine.errors import Snooze as Snooze
     from delta_cli.engine.errors import StateConflict as StateConflict
     from delta_cli.engine.errors import WaitTimeout as WaitTimeout
+    from delta_cli.engine.events import Subscription as Subscription
     from delta_cli.engine.model import AttemptError as AttemptError
+    from delta_cli.engine.model import Change as Change
     from delta_cli.engine.model import Event as Event
     from delta_cli.engine.model import EventCategory as EventCategory
     from delta_cli.engine.model import EventGap as EventGap
     from delta_cli.engine.model import InformCounts as InformCounts
     from delta_cli.engine.model import InformResult as InformResult
     from delta_cli.engine.model import InformRun as InformRun
+    from delta_cli.engine.model import InformRunState as InformRunState
     from delta_cli.engine.model import Resource as Resource
     from delta_cli.engine.model import ResourceRow as ResourceRow
+    from delta_cli.engine.model import Status as Status
+    from delta_cli.engine.runtime import WorkerSummary as WorkerSummary
     from delta_cli.engine.settings import InformOptions as InformOptions
     from delta_cli.engine.settings import InformOpts as InformOpts
     from delta_cli.engine.settings import NamespaceConfig as NamespaceConfig
     from delta_cli.engine.settings import ObjectSettings as ObjectSettings
     from delta_cli.engine.states import ResourceState as ResourceState
+    from delta_cli.engine.store.read import ResourceFilter as ResourceFilter
     from delta_cli.engine.sync_client import SyncClient as SyncClient
 
 _HOMES = {
@@ -71,24 +79,31 @@ _HOMES = {
         "StateConflict",
         "WaitTimeout",
     ),
+    "events": ("Subscription",),
     "model": (
         "AttemptError",
+        "Change",
         "Event",
         "EventCategory",
         "EventGap",
         "InformCounts",
         "InformResult",
         "InformRun",
+        "InformRunState",
         "Resource",
         "ResourceRow",
+        "Status",
     ),
+    "runtime": ("WorkerSummary",),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),
+    "store.read": ("ResourceFilter",),
     "sync_client": ("SyncClient",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+# A list that is computed is one all the same.
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
