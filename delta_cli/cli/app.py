@@ -89,9 +89,17 @@ def run_words(words: Sequence[str]) -> int:
         code = ExitCode.DONE
     except SystemExit as end:
         code = end.code
+        if _is_of_a_closed_pipe(end):
+            output.close_quietly()
+            code = ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told without a traceback
         code = reporter.report(error)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _is_of_a_closed_pipe(end: SystemExit) -> bool:
+    """Whether a library that printed help ended the program since nobody reads it any more."""
+    return isinstance(end.__context__, BrokenPipeError)
 
 
 def catch_termination() -> None:

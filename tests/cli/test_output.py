@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -149,6 +150,18 @@ def test_whoever_closes_the_pipe_hears_nothing(delta: CommandLine, inform: Infor
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("words", [("--help",), ("list", "--help"), ("--version",), ("version",)])
+def test_whoever_closes_the_pipe_of_help_hears_nothing(
+    nowhere: CommandLine, words: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with nowhere.started(*words, stdout=writing) as process:
+        os.close(writing)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_stdout_that_is_full_is_an_error(delta: CommandLine, inform: Inform) -> None:
