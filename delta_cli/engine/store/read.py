@@ -1,15 +1,16 @@
 """Read resources, counts and workers, for clients and operators."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model import KindStatus, ResourceRow, WorkerRow
-from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.queries import worker as worker_queries
 from delta_cli.engine.statements import Statement, Steps
@@ -26,6 +27,18 @@ class ResourceFilter:
     states: Sequence[ResourceState] | None = None
     tags: Sequence[str] | None = None
     object_ids: Sequence[str] | None = None
+
+
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """What is read inside is of one moment."""
+    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    try:
+        async with connection.transaction():
+            yield
+    finally:
+        if not connection.closed:
+            await connection.set_isolation_level(None)
 
 
 async def page(
@@ -93,12 +106,6 @@ async def workers(connection: Connection, *, ended: bool = False) -> list[Worker
     async with connection.cursor(row_factory=class_row(WorkerRow)) as cursor:
         await cursor.execute(worker_queries.LIST, {"ended": ended})
         return await cursor.fetchall()
-
-
-async def known_kinds(connection: Connection) -> list[str]:
-    """Every kind that has ever had a controller."""
-    cursor = await connection.execute(controller_queries.KINDS)
-    return [row[0] for row in await cursor.fetchall()]
 
 
 async def now(connection: Connection) -> datetime:
