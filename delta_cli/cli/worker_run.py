@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.stopping import StopSignals, end_within
 from delta_cli.cli.talk import note
+from delta_cli.engine.errors import ConnectionFailed
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
@@ -99,9 +101,10 @@ class WorkerRun:
             total = 0
             while not draining.done():
                 await asyncio.wait([draining], timeout=_LOOK_INTERVAL_S)
-                left = await self._left(client)
-                total = max(total, left)
-                advance(total - left, total)
+                with suppress(ConnectionFailed):  # the worker waits for the database, and says so
+                    left = await self._left(client)
+                    total = max(total, left)
+                    advance(total - left, total)
             await draining
 
     async def _left(self, client: "Client") -> int:

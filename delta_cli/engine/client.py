@@ -103,6 +103,10 @@ class Client:
             raise ConfigError(
                 "there are no controllers to work", hint="give Config(controllers=[...])"
             )
+        if namespaces is not None and not namespaces:
+            raise ConfigError(
+                "there are no namespaces to work", hint="name some, or give None for all"
+            )
         if self._working is not None:
             raise ConfigError("this client works already", hint="call stop() first")
         self._runtime = Runtime(
@@ -153,14 +157,14 @@ class Client:
             if working.done():
                 self._runtime, self._working = None, None
 
-    async def drained(self) -> bool:
-        """Whether nothing of the running worker's kinds is due, being worked or being reported."""
-        return self._runtime is not None and await self._runtime.nothing_left()
+    async def drained(self, kinds: Sequence[str] | None = None) -> bool:
+        """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""
+        return self._runtime is not None and await self._runtime.nothing_left(kinds)
 
-    async def wait_until_drained(self) -> None:
+    async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:
         """Until nothing is due. Resources that wait for a later retry are not waited for."""
         while self._working is not None and not self._working.done():
-            if await self.drained():
+            if await self.drained(kinds):
                 return
             await asyncio.sleep(_SETTLED_POLL_S)
 
@@ -267,24 +271,34 @@ class Client:
         return run
 
     async def _inform_foreground(self, kind: str, steps: Steps[InformRun]) -> InformRun:
-        if kind not in self.controllers:
-            raise ConfigError(
-                f"kind {kind!r} has no controller in this process",
-                hint="queue the run instead, or give the application with --app",
-            )
+        self._require_runnable(kind)
         # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self._session.run(steps)
         was_working = self._runtime is not None
         if not was_working:
             await self.start(kinds=[kind])
+        token = current_client.set(self)
         try:
             assert self._runtime is not None
             await self._runtime.inform_now(kind, run.id)
-            await self.wait_until_drained()
+            await self.wait_until_drained([kind])
         finally:
+            current_client.reset(token)
             if not was_working:
                 await self.stop()
         return await self.inform_run(run.id)
+
+    def _require_runnable(self, kind: str) -> None:
+        if kind not in self.controllers:
+            raise ConfigError(
+                f"kind {kind!r} has no controller in this process",
+                hint="queue the run instead, or give the application with --app",
+            )
+        if self._runtime is not None and kind not in self._runtime.worker.controllers:
+            raise ConfigError(
+                f"this client works, and not kind {kind!r}",
+                hint="queue the run instead, or name the kind in start()",
+            )
 
     async def inform_run(self, run_id: int) -> InformRun:
         """One inform run. Raises NotFound."""
@@ -348,20 +362,25 @@ class Client:
             steps = repair.apply_repair(what, ids, actor=actor, from_states=[state])
             repaired += await self._session.run(steps)
         if repaired:
-            await self._hint(EVENT, {""})
-            if what.due:
-                await self._hint(WORK, {row.kind for row in rows})
+            await self._hint_repaired(what, {row.kind for row in rows})
         return repaired
 
     async def _repair_one(
         self, what: Repair, kind: str, object_id: str, namespace: str, actor: str | None
     ) -> ResourceRow:
         row = await self.get(kind, object_id, namespace=namespace)
-        repaired = await self.repair_many(what, [row], actor=actor)
+        # In whatever state it is by now, if only the repair allows that.
+        repaired = await self._session.run(repair.apply_repair(what, [row.id], actor=actor))
         after = await self.get(kind, object_id, namespace=namespace)
         if not repaired:
             raise repair.refusal(what, after)
+        await self._hint_repaired(what, {kind})
         return after
+
+    async def _hint_repaired(self, what: Repair, kinds: set[str]) -> None:
+        await self._hint(EVENT, {""})
+        if what.due:
+            await self._hint(WORK, kinds)
 
     # Reading
 
@@ -391,7 +410,7 @@ class Client:
 
     async def status(self) -> Status:
         """Resources by kind, namespace and state, and the workers that are there."""
-        async with self.database.transaction() as connection:
+        async with self._session.connection() as connection, read.snapshot(connection):
             return Status(
                 at=await read.now(connection),
                 schema=self.config.schema,

@@ -120,9 +120,7 @@ class SyncClient:
     ) -> ResourceRow:
         """As `Client.invalidate`. Raises NotFound, or StateConflict naming the state."""
         row = self._get(kind, object_id, namespace, connection)
-        steps = repair.apply_repair(
-            repair.INVALIDATE, [row.id], actor=actor, from_states=[row.state]
-        )
+        steps = repair.apply_repair(repair.INVALIDATE, [row.id], actor=actor)
         repaired = self._run(steps, connection)
         after = self._get(kind, object_id, namespace, connection)
         if not repaired:

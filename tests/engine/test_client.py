@@ -1,0 +1,150 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from delta_cli import (
+    Client,
+    InformOptions,
+    Resource,
+    ResourceState,
+    StateConflict,
+    client_from_context,
+)
+from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
+from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.store import read
+from tests.support.engine import Item, Stage, item_controller, quick_config, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+# Foreground runs
+
+
+async def listing(options: InformOptions) -> AsyncIterator[Item]:
+    assert client_from_context()
+    yield Item("a")
+
+
+async def test_an_informer_that_runs_in_the_foreground_has_its_client(dsn: str) -> None:
+    controller = item_controller(Stage(opened=True).work, inform=listing)
+    async with Client(dsn, quick_config(controller)) as client:
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert (run.state, run.error, run.counts.created) == ("succeeded", None, 1)
+        with pytest.raises(DeltaError):
+            client_from_context()
+
+
+async def test_a_foreground_run_of_a_kind_that_is_not_worked_is_refused_and_not_queued(
+    dsn: str, observer: Observer
+) -> None:
+    work = Stage(opened=True).work
+    controllers = [item_controller(work, kind=kind, inform=listing) for kind in ("one", "two")]
+    async with Client(dsn, quick_config(*controllers)) as client:
+        await client.start(kinds=["one"])
+        with pytest.raises(ConfigError, match="'two'"):
+            await client.schedule_inform("two", run_foreground=True)
+        assert await observer.rows("select from delta_inform") == []
+
+
+async def test_a_foreground_run_does_not_wait_for_other_kinds(dsn: str) -> None:
+    stage = Stage()
+    other = item_controller(stage.work, kind="other")
+    mine = item_controller(Stage(opened=True).work, inform=listing)
+    async with working(dsn, mine, other) as client:
+        await client.inform(type(other).object_class()("x"))
+        await eventually(lambda: stage.running)
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert run.state == "succeeded"
+        assert (await client.get("item", "a")).state == "synced"
+        assert stage.running
+        assert not await client.drained()
+
+
+# Starting
+
+
+async def test_to_work_no_namespace_at_all_is_refused(dsn: str) -> None:
+    async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
+        with pytest.raises(ConfigError, match="namespaces"):
+            await client.start(namespaces=[])
+
+
+# Repairing
+
+
+async def test_a_repair_takes_the_state_that_it_finds_not_the_one_it_read(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = Client.get
+
+    async def get_stale(self: Client, *key: Any, **options: Any) -> ResourceRow:
+        return replace(await get(self, *key, **options), state=ResourceState.FAILED)
+
+    async def work(resource: Resource[Item]) -> None:
+        raise ValueError
+
+    async with working(dsn, item_controller(work), max_attempts=1) as client:
+        await client.inform(Item("a"))
+        await observer.until_state("a", "degraded")
+        await client.stop()
+        monkeypatch.setattr(Client, "get", get_stale)
+        await client.retry("item", "a")
+        assert (await observer.resource("a"))["state"] == "scheduled"
+        with pytest.raises(StateConflict):
+            await client.invalidate("item", "a")
+
+
+# Reading while the database is away
+
+
+async def test_a_status_that_cannot_be_had_says_so_in_delta_s_words(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(connection: object) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    async with Client(dsn) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(read, "counts", broken)
+            with pytest.raises(ConnectionFailed, match="closed the connection"):
+                await client.status()
+        assert (await client.status()).kinds == []
+
+
+async def test_a_status_is_of_one_moment(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = read.counts
+
+    async def counts_late(connection: Any) -> Any:
+        await observer.do("update delta_worker set state = 'lost'")
+        return await counts(connection)
+
+    async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
+        await observer.do(
+            "insert into delta_worker (host, pid, version, kinds, capacity, heartbeat_at)"
+            " values ('here', 1, '0', '{item}', 1, now())"
+        )
+        monkeypatch.setattr(read, "counts", counts_late)
+        assert [worker.state for worker in (await client.status()).workers] == ["running"]
+
+
+async def test_waiting_until_nothing_is_due_outlasts_an_outage(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished, asked = read.unfinished, 0
+
+    async def away_at_first(*arguments: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise psycopg.OperationalError("away")
+        return await unfinished(*arguments)
+
+    monkeypatch.setattr(read, "unfinished", away_at_first)
+    async with working(dsn, item_controller(Stage(opened=True).work)) as client:
+        await client.wait_until_drained()
+    assert asked > 1
