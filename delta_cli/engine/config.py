@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from delta_cli.engine.controller import Controller, Controllers
+from delta_cli.engine.dsn import check_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
 from delta_cli.engine.settings import (
@@ -24,9 +25,10 @@ class Config:
 
     Timeouts of None, zero or less: no limit. `resource_inform_interval` zero or less: no informer
     runs on its own. Retentions negative: kept for ever. `controller_inform_timeout` is how long
-    an informer may take to report its next object. `poll_only` does without LISTEN, as through a
-    transaction pooler; `direct_dsn` names the server behind such a pooler for LISTEN.
-    `notify` off: no hints are sent, workers find new rows by polling.
+    an informer may take to report its next object. `poll_only` does without LISTEN; `direct_dsn`
+    is where to LISTEN instead of the DSN. A pooler between must be in session mode: in transaction
+    mode it would lose the settings of Delta's sessions. `notify` off: no hints are sent, workers
+    find new rows by polling.
     """
 
     controllers: Sequence[Controller[Any]] = ()
@@ -60,6 +62,8 @@ class Config:
 
     def __post_init__(self) -> None:
         Controllers(self.controllers)
+        if self.direct_dsn is not None:
+            check_dsn(self.direct_dsn, "direct_dsn")
         for name, namespace in self.namespaces.items():
             check_namespace(name)
             if not isinstance(namespace, NamespaceConfig):

@@ -96,6 +96,12 @@ def test_a_dsn_that_cannot_be_read_is_refused_without_its_password(broken: str) 
     assert SECRET not in mask_dsn(broken)
 
 
+def test_a_direct_dsn_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigError, match="direct_dsn is not") as refusal:
+        Config(direct_dsn=f"postgresql://bob:a/{SECRET}@host/db")
+    assert SECRET not in whole(refusal.value)
+
+
 @pytest.mark.parametrize(
     "fine",
     [
