@@ -31,7 +31,7 @@ from delta_cli.cli.exit_codes import ExitCode
 app = typer.Typer(
     name="delta",
     help="Keep records in step with systems outside, on Postgres.",
-    epilog="First steps: delta demo, then delta init. "
+    epilog="First step: delta demo. "
     "Exit status: 0 done, 1 failed, 2 usage, 3 no connection, 4 timeout, 5 not found, "
     "6 refused in this state, 7 schema out of date, 8 finished but some resources failed, "
     "9 skipped, 130 and 143 ended by a signal.",
