@@ -61,9 +61,9 @@ def test_bad_tags(tag: Any):
     [
         (lambda: InformOpts(namespace="A"), "namespace 'A' is not valid"),
         (lambda: InformOpts(tags=("ab",)), "tag 'ab' is not valid"),
-        (lambda: InformOpts(priority=0), "priority must be 1, 2, 3 or 4, got 0"),
-        (lambda: InformOpts(priority=5), "priority must be 1, 2, 3 or 4, got 5"),
-        (lambda: InformOpts(max_attempts=0), "max_attempts must be from 1 to 10000, got 0"),
+        (lambda: InformOpts(priority=0), "priority must be a whole number from 1 to 4, got 0"),
+        (lambda: InformOpts(priority=5), "priority must be a whole number from 1 to 4, got 5"),
+        (lambda: InformOpts(max_attempts=0), "must be a whole number from 1 to 10000, got 0"),
     ],
 )
 def test_bad_inform_opts(make: Callable[[], object], message: str):
