@@ -223,7 +223,9 @@ class Client:
         """
 
         async def write(batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
-            policy = InformPolicy(process_existing=process_existing, look_first=look_first)
+            policy = InformPolicy(
+                process_existing=process_existing, look_first=look_first, on_refused=on_refused
+            )
             return await self._inform_batch(batch, policy, connection)
 
         stream = InformStream(

@@ -178,8 +178,9 @@ class InformStream:
             counts = count_outcomes(outcomes)
             self._mostly_unchanged = counts.unchanged > _MOSTLY * counts.seen
             self.counts += counts
-            created = [one.encoded.created_at for one in of_one_kind if one.encoded.created_at]
-            self.newest = max([*created, *([self.newest] if self.newest else [])], default=None)
+            stored = zip(of_one_kind, outcomes, strict=True)
+            times = [one.encoded.created_at for one, outcome in stored if outcome != "refused"]
+            self.newest = max((time for time in (*times, self.newest) if time), default=None)
         if self._on_progress is not None:
             self._on_progress(self.counts)
 

@@ -12,7 +12,7 @@ from delta_cli.engine.states import ResourceState
 T = TypeVar("T")
 
 #: What an inform of one object did.
-InformOutcome = Literal["created", "updated", "unchanged", "stale", "skipped"]
+InformOutcome = Literal["created", "updated", "unchanged", "stale", "skipped", "refused"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from delta_cli import Client, InformOptions, InformOpts, Resource, ResourceState
+from delta_cli import Client, Controller, InformOptions, InformOpts, Resource, ResourceState
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.errors import InvalidObject, NotFound
 from delta_cli.engine.objects import object_type_of
@@ -23,6 +23,10 @@ from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
 AsyncConnection = psycopg.AsyncConnection[Any]
+
+
+#: A version that cannot be compared.
+BAD = -1
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Versioned:
         return self.key
 
     def compare(self, other: "Versioned") -> int:
+        if self.version == BAD:
+            return None  # pyright: ignore[reportReturnType]
         return self.version - other.version
 
 
@@ -187,12 +193,6 @@ async def test_of_objects_with_one_key_the_last_wins(client: Client) -> None:
     assert (row.object["value"], row.generation) == (3, 1)
 
 
-async def test_of_compared_objects_with_one_key_the_last_wins_too(client: Client) -> None:
-    counts = await client.inform_many([Versioned("a", 2), Versioned("a", 1)])
-    assert (counts.created, counts.unchanged) == (1, 1)
-    assert (await client.get("versioned", "a")).object["version"] == 1
-
-
 async def test_a_batch_may_mix_kinds_and_namespaces(client: Client) -> None:
     counts = await client.inform_many([Item("a"), Versioned("a", 1), Item("b")])
     assert counts.created == 3
@@ -327,6 +327,48 @@ async def test_an_object_that_compares_as_equal_keeps_the_stored_one(client: Cli
     assert (result.outcome, result.row.object["note"]) == ("unchanged", "stored")
 
 
+async def test_of_versions_in_one_batch_the_newest_wins_whatever_their_order(
+    client: Client,
+) -> None:
+    counts = await client.inform_many(Versioned("a", version) for version in (2, 3, 1))
+    assert (await client.get("versioned", "a")).object["version"] == 3
+    assert (counts.created, counts.unchanged, counts.stale) == (1, 1, 1)
+
+
+def versions_with_bad_ones() -> list[Versioned]:
+    """A good one, one that compares badly with what is stored, and one that does within a batch."""
+    return [Versioned("a", 2), Versioned("bad", BAD), Versioned("c", 1), Versioned("c", BAD)]
+
+
+async def test_objects_that_compare_badly_are_refused_one_by_one(client: Client) -> None:
+    await client.inform_many([Versioned("a", 1), Versioned("bad", 1)])
+    told: list[InvalidObject] = []
+    counts = await client.inform_many(versions_with_bad_ones(), on_refused=told.append)
+    assert (counts.updated, counts.created, counts.refused, counts.seen) == (1, 1, 2, 4)
+    assert [error.field for error in told] == ["compare", "compare"]
+    stored = {row.object_id: row.object["version"] async for row in client.resources()}
+    assert stored == {"a": 2, "bad": 1, "c": 1}
+    with pytest.raises(InvalidObject, match="compare"):
+        await client.inform_many(versions_with_bad_ones())
+
+
+async def test_an_informer_s_objects_that_compare_badly_do_not_fail_its_run(
+    dsn: str, observer: Observer
+) -> None:
+    class VersionedController(Controller[Versioned]):
+        def work(self, resource: Resource[Versioned]) -> None:
+            """Nothing is to be done."""
+
+        def inform(self, options: InformOptions) -> list[Versioned]:
+            return versions_with_bad_ones()
+
+    async with Client(dsn, quick_config(VersionedController())) as client:
+        await client.inform_many([Versioned("a", 1), Versioned("bad", 1)])
+        run = await client.schedule_inform("versioned", run_foreground=True)
+        assert (run.state, run.error) == ("succeeded", None)
+        assert (run.counts.updated, run.counts.created, run.counts.refused) == (1, 1, 2)
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_of_objects_that_race_the_newest_wins(seed: int, client: Client) -> None:
     objects = [Versioned("a", version) for version in range(8)]
@@ -358,10 +400,8 @@ async def test_batches_that_race_keep_the_newest_of_each(dsn: str) -> None:
 
     await asyncio.gather(*(inform(client, seed) for seed, client in enumerate(clients)))
     async with Client(dsn) as client:
-        # A batch keeps the last of equal keys, so the newest of all may never have been stored.
         stored = {row.object_id: row.object["version"] async for row in client.resources()}
-    assert len(stored) == 20
-    assert min(stored.values()) >= 3
+    assert stored == {f"{number}": 9 for number in range(20)}
 
 
 async def test_a_worker_that_stops_leaves_no_batch_being_written(

@@ -153,6 +153,7 @@ class InformRunner:
             process_existing=self._run.options.process_existing,
             look_first=look_first,
             known_namespaces=self._known_namespaces,
+            on_refused=self._refused,
         )
 
         async def store() -> list[InformOutcome]:

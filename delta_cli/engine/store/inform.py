@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from delta_cli.engine.errors import StateConflict
+from delta_cli.engine.errors import InvalidObject, StateConflict
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject
 from delta_cli.engine.queries import resource as queries
@@ -16,6 +16,9 @@ from delta_cli.engine.statements import Statement, Steps, column
 
 #: Rounds that a guarded batch may take when others inform the same objects at the same time.
 _GUARDED_ROUNDS = 10
+
+_Key = tuple[str, str]
+_Outcomes = dict[_Key, InformOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +36,67 @@ class InformPolicy:
 
     `revive`: an inform of a deleted resource brings it back (a client's does, an informer's not).
     `look_first`: send keys and hashes first and objects only where needed; pays when most are
-    unchanged. `known_namespaces` are those that need no insert.
+    unchanged. `known_namespaces` are those that need no insert. `on_refused` is told of objects
+    whose `compare()` is no good, which are passed over; without it they raise InvalidObject.
     """
 
     revive: bool = True
     process_existing: bool = False
     look_first: bool = False
     known_namespaces: frozenset[str] = field(default_factory=frozenset)
+    on_refused: Callable[[InvalidObject], None] | None = None
 
 
 def inform_batch(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[list[InformOutcome]]:
     """Inform objects of one kind. Returns what became of each.
 
-    Of objects with the same key the last wins; those before it count as unchanged.
+    Of objects with the same key the last wins, or the newest by their `compare()`; the others
+    count as unchanged, or as stale where an earlier one was newer.
     """
-    newest = {_key(candidate): position for position, candidate in enumerate(batch)}
+    outcomes: list[InformOutcome] = ["unchanged"] * len(batch)
+    newest = _newest_of_each(batch, policy, outcomes)
     # Sorted by key, so that two batches of the same objects cannot dead-lock.
     chosen = [batch[newest[key]] for key in sorted(newest)]
     yield from _ensure_namespaces(chosen, policy)
     guarded = batch[0].compare is not None
     store = _inform_guarded if guarded else _inform_by_hash
     by_key = yield from store(chosen, policy)
-    return [
-        by_key[_key(candidate)] if newest[_key(candidate)] == position else "unchanged"
-        for position, candidate in enumerate(batch)
-    ]
+    for key, position in newest.items():
+        outcomes[position] = by_key[key]
+    return outcomes
+
+
+def _newest_of_each(
+    batch: Sequence[Candidate], policy: InformPolicy, outcomes: list[InformOutcome]
+) -> dict[_Key, int]:
+    """The position of the one to store of each key; those that cannot be it get their outcome."""
+    newest: dict[_Key, int] = {}
+    for position, candidate in enumerate(batch):
+        earlier = newest.get(_key(candidate))
+        if earlier is not None and candidate.compare is not None:
+            order = _compare(candidate, batch[earlier].encoded.json, policy)
+            if order is None or order < 0:
+                outcomes[position] = "refused" if order is None else "stale"
+                continue
+        newest[_key(candidate)] = position
+    return newest
+
+
+def _compare(candidate: Candidate, stored_json: str, policy: InformPolicy) -> int | None:
+    """What `compare()` says; None when it is no good and the object is refused for it."""
+    assert candidate.compare is not None
+    try:
+        return candidate.compare(stored_json)
+    except InvalidObject as error:
+        if policy.on_refused is None:
+            raise
+        policy.on_refused(error)
+        return None
 
 
 def count_outcomes(outcomes: Sequence[InformOutcome]) -> InformCounts:
     """The outcomes of a batch, counted."""
     return InformCounts(seen=len(outcomes), **Counter(outcomes))
-
-
-_Key = tuple[str, str]
-_Outcomes = dict[_Key, InformOutcome]
 
 
 def _key(candidate: Candidate) -> _Key:
@@ -120,7 +150,7 @@ def _inform_guarded(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_
         retry: list[Candidate] = []
         for position, candidate in enumerate(waiting):
             _, verdict, generation, stored_hash, stored_json = looked_up[position]
-            outcome, revised = _judge(candidate, verdict, stored_hash, stored_json)
+            outcome, revised = _judge(candidate, verdict, stored_hash, stored_json, policy)
             if outcome is not None:
                 outcomes[_key(candidate)] = outcome
                 continue
@@ -143,15 +173,21 @@ def _inform_guarded(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_
 
 
 def _judge(
-    candidate: Candidate, verdict: str, stored_hash: bytes | None, stored_json: str | None
+    candidate: Candidate,
+    verdict: str,
+    stored_hash: bytes | None,
+    stored_json: str | None,
+    policy: InformPolicy,
 ) -> tuple[InformOutcome | None, Candidate]:
     """What `compare()` makes of a look-up: an outcome at once, or the candidate to write."""
     if verdict == "new":
         return None, candidate
     if verdict == "skipped":
         return "skipped", candidate
-    assert candidate.compare is not None and stored_json is not None and stored_hash is not None
-    order = candidate.compare(stored_json)
+    assert stored_json is not None and stored_hash is not None
+    order = _compare(candidate, stored_json, policy)
+    if order is None:
+        return "refused", candidate
     if order < 0:
         return "stale", candidate
     if order == 0 and stored_hash != candidate.encoded.hash:
