@@ -16,7 +16,7 @@ from delta_cli import (
 from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
 from delta_cli.engine.model import ResourceRow
 from delta_cli.engine.store import read
-from tests.support.engine import Item, Stage, item_controller, quick_config, working
+from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -30,7 +30,9 @@ async def listing(options: InformOptions) -> AsyncIterator[Item]:
 
 async def test_an_informer_that_runs_in_the_foreground_has_its_client(dsn: str) -> None:
     controller = item_controller(Stage(opened=True).work, inform=listing)
-    async with Client(dsn, quick_config(controller)) as client:
+    # The worker's own informer, which has its client anyway, does not look in time.
+    async with working(dsn, controller, poll_interval=seconds(60)) as client:
+        await eventually(client.drained)
         run = await client.schedule_inform("item", run_foreground=True)
         assert (run.state, run.error, run.counts.created) == ("succeeded", None, 1)
         with pytest.raises(DeltaError):
