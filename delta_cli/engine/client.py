@@ -13,7 +13,7 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.events import Subscription
-from delta_cli.engine.hints import EVENT, INFORM, WORK
+from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.model import (
     EventCategory,
@@ -31,7 +31,7 @@ from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import read, repair, runs
 from delta_cli.engine.store.events import EventFilter
-from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
+from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 
@@ -201,7 +201,8 @@ class Client:
         if own:
             self._known_namespaces |= {one.encoded.namespace for one in batch}
         if "created" in outcomes or "updated" in outcomes:
-            await self._hint(WORK, {batch[0].encoded.kind}, connection)
+            lanes = lanes_of(batch[0].encoded.kind, (one.encoded.namespace for one in batch))
+            await self._hint(WORK, lanes, connection)
         return outcomes
 
     async def inform_many(
@@ -222,9 +223,9 @@ class Client:
         and passed over.
         """
 
-        async def write(batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
+        async def write(batch: list[Candidate], *, expect: Expectation) -> list[InformOutcome]:
             policy = InformPolicy(
-                process_existing=process_existing, look_first=look_first, on_refused=on_refused
+                process_existing=process_existing, expect=expect, on_refused=on_refused
             )
             return await self._inform_batch(batch, policy, connection)
 
@@ -312,7 +313,8 @@ class Client:
     ) -> None:
         await self._session.hint(channel, payloads, connection)
         if connection is None and self._runtime is not None:
-            self._runtime.wake(channel)
+            for payload in payloads:
+                self._runtime.wake(channel, payload)
 
     # Repairing
 

@@ -6,6 +6,7 @@ serialises the commits of a whole server, so it never rides in the transaction o
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -17,9 +18,19 @@ from delta_cli.engine.store import events
 
 log = logging.getLogger(__name__)
 
-WORK: Final = "work"  # payload: a kind with rows that are due
+WORK: Final = "work"  # payload: a kind with rows that are due, or a lane as "kind namespace"
 INFORM: Final = "inform"  # payload: a kind with a queued inform run
 EVENT: Final = "event"  # no payload
+
+
+#: Lanes of one batch that are hinted at one by one; of more, only the kind.
+_MOST_LANES: Final = 8
+
+
+def lanes_of(kind: str, namespaces: Iterable[str]) -> set[str]:
+    """The payloads that tell of due rows of a kind in these namespaces."""
+    lanes = {f"{kind} {namespace}" for namespace in namespaces}
+    return lanes if len(lanes) <= _MOST_LANES else {kind}
 
 
 class HintSender:

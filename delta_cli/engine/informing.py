@@ -17,7 +17,12 @@ from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
-from delta_cli.engine.store.inform import Candidate, batches_of_one_kind, count_outcomes
+from delta_cli.engine.store.inform import (
+    Candidate,
+    Expectation,
+    batches_of_one_kind,
+    count_outcomes,
+)
 
 BATCH: Final = 1_000
 #: Objects that are encoded before the event loop gets its turn.
@@ -27,7 +32,9 @@ _LINGER_S: Final = 0.25
 #: Objects that a plain iterable gives for one trip to its thread.
 _CHUNK: Final = 100
 #: Share of a batch that must be unchanged for the next to send its hashes first.
-_MOSTLY: Final = 0.3
+_MOSTLY_UNCHANGED: Final = 0.3
+#: Share of a batch that must be new for the next to be inserted without a look at what is stored.
+_MOSTLY_NEW: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,10 @@ class Encoder:
 
 
 class Writer(Protocol):
-    """Stores one batch of one kind; `look_first` when most of it is likely unchanged."""
+    """Stores one batch of one kind; `expect` says what most of it likely is."""
 
     async def __call__(
-        self, batch: list[Candidate], *, look_first: bool
+        self, batch: list[Candidate], *, expect: Expectation
     ) -> list[InformOutcome]: ...
 
 
@@ -91,7 +98,7 @@ class InformStream:
         self._batch: list[Candidate] = []
         self._batch_began: float = 0.0
         self._writing: asyncio.Task[None] | None = None
-        self._mostly_unchanged: bool = False
+        self._expect: Expectation = "mixed"
 
     async def add(self, obj: Any) -> None:
         """Take one object, and write what is due. Raises as `take()` does."""
@@ -174,15 +181,22 @@ class InformStream:
 
     async def _write_batch(self, batch: list[Candidate]) -> None:
         for of_one_kind in batches_of_one_kind(batch):
-            outcomes = await self._write(of_one_kind, look_first=self._mostly_unchanged)
+            outcomes = await self._write(of_one_kind, expect=self._expect)
             counts = count_outcomes(outcomes)
-            self._mostly_unchanged = counts.unchanged > _MOSTLY * counts.seen
+            self._expect = _expectation_after(counts)
             self.counts += counts
             stored = zip(of_one_kind, outcomes, strict=True)
             times = [one.encoded.created_at for one, outcome in stored if outcome != "refused"]
             self.newest = max((time for time in (*times, self.newest) if time), default=None)
         if self._on_progress is not None:
             self._on_progress(self.counts)
+
+
+def _expectation_after(counts: InformCounts) -> Expectation:
+    """What the next batch is like, if it is like the last."""
+    if counts.unchanged > _MOSTLY_UNCHANGED * counts.seen:
+        return "unchanged"
+    return "new" if counts.created > _MOSTLY_NEW * counts.seen else "mixed"
 
 
 async def objects_of(source: Any, *, in_thread: bool) -> AsyncGenerator[Any, None]:

@@ -117,12 +117,17 @@ class Runtime:
         self.drain()
         self._stop_now.set()
 
-    def wake(self, channel: str) -> None:
-        """Look for work or inform runs now: this process has just made some."""
-        if channel == WORK:
-            self.worker.work_wake.set()
-        elif channel == INFORM:
+    def wake(self, channel: str, payload: str | None) -> None:
+        """Look for work or inform runs now, if the hint is for us; None: hints were missed."""
+        kind, _, namespace = (payload or "").partition(" ")
+        if payload is not None and kind not in self.worker.controllers:
+            return
+        if channel == INFORM:
             self.worker.inform_wake.set()
+        elif channel == WORK:
+            if namespace and namespace in (self.worker.namespaces or (namespace,)):
+                self.worker.hinted.add((kind, namespace))
+            self.worker.work_wake.set()
 
     async def run(self) -> WorkerSummary:
         """Work until told to stop."""
@@ -252,14 +257,8 @@ class Runtime:
     def _hook_up_listener(self) -> Callable[[], None]:
         hooks = contextlib.ExitStack()
         if self._listener is not None:
-            kinds = frozenset(self.worker.kinds)
-
-            def wake(event: asyncio.Event, kind: str | None) -> None:
-                if kind is None or kind in kinds:
-                    event.set()
-
-            hooks.callback(self._listener.on(WORK, partial(wake, self.worker.work_wake)))
-            hooks.callback(self._listener.on(INFORM, partial(wake, self.worker.inform_wake)))
+            for channel in (WORK, INFORM):
+                hooks.callback(self._listener.on(channel, partial(self.wake, channel)))
         return hooks.close
 
     # Ending

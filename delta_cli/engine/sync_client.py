@@ -15,7 +15,7 @@ from delta_cli.engine.database import CONFIGURE, ENTER_SCHEMA, LEAVE_SCHEMA
 from delta_cli.engine.dsn import liveness_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.explain import explain, not_text
-from delta_cli.engine.hints import EVENT, INFORM, WORK
+from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
@@ -154,7 +154,8 @@ class SyncClient:
     ) -> list[InformOutcome]:
         outcomes = self._run(inform_batch(batch, InformPolicy()), connection)
         if "created" in outcomes or "updated" in outcomes:
-            self._notify(WORK, [batch[0].encoded.kind], connection)
+            lanes = lanes_of(batch[0].encoded.kind, (one.encoded.namespace for one in batch))
+            self._notify(WORK, sorted(lanes), connection)
         return outcomes
 
     def _get(

@@ -132,6 +132,7 @@ keys: dict[str, Any] = {
     "namespace_of_all": "n1",
     "revive": True,
     "process_existing": False,
+    "sift": True,
 }
 upserted: dict[str, Any] = keys | {
     "objects": ["{}"] * BATCH,

@@ -41,7 +41,7 @@ from delta_cli.engine.states import (
 )
 from delta_cli.engine.states import ResourceState as S
 from delta_cli.engine.store import maintenance, registry, repair, work, workers
-from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
+from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.work import LaneSlots, Outcome
 from tests.model.reference import (
     NAMESPACE_WITH_TTL,
@@ -175,7 +175,7 @@ class Machine(RuleBasedStateMachine):
         batch=informs,
         by_informer=st.booleans(),
         process_existing=st.booleans(),
-        look_first=st.booleans(),
+        expect=st.sampled_from(["new", "mixed", "unchanged"]),
         guarded=st.booleans(),
     )
     def inform(
@@ -183,11 +183,11 @@ class Machine(RuleBasedStateMachine):
         batch: list[Informed],
         by_informer: bool,
         process_existing: bool,
-        look_first: bool,
+        expect: Expectation,
         guarded: bool,
     ) -> None:
         policy = InformPolicy(
-            revive=not by_informer, process_existing=process_existing, look_first=look_first
+            revive=not by_informer, process_existing=process_existing, expect=expect
         )
         candidates = [one.candidate(guarded=guarded) for one in batch]
         outcomes = self._run(run_steps(self.connection, inform_batch(candidates, policy)))

@@ -39,6 +39,7 @@ class Worker:
     last_claim: float | None = None  # time.monotonic()
     beaten: float | None = None  # time.monotonic() of the last heartbeat that was recorded
     reconnected: float | None = None  # time.monotonic() when an outage ended
+    hinted: set[tuple[str, str]] = field(default_factory=set)  # lanes that were told to be due
     work_wake: asyncio.Event = field(default_factory=asyncio.Event)
     inform_wake: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)  # the last claim found nothing due

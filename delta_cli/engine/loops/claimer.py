@@ -22,6 +22,8 @@ _GATHER_S: Final = 0.002
 
 #: When to look at all lanes again after a claim, whether it emptied the lanes or not.
 _LOOK_AGAIN_S: Final = 0.02
+#: How long claims may follow hints only.
+_HINTS_SUFFICE_S: Final = 0.25
 
 
 class Claimer:
@@ -40,7 +42,7 @@ class Claimer:
         self._backlog: Callable[[], int] = backlog
         self._known: Callable[[], set[int]] = known
         self._hungry: list[tuple[str, str]] = []  # lanes with more due rows than were claimed
-        self._look_at: float = 0.0  # time.monotonic() when all lanes are looked at again
+        self._looked: float = 0.0  # time.monotonic() of the last look at all lanes
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
@@ -66,10 +68,10 @@ class Claimer:
             if self._unheard:
                 left = await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = left > 0
-            if not self._hungry or time.monotonic() > self._look_at:
+            if not self._follow_hints() and self._must_look():
                 lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
                 self._hungry = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
-                self._look_at = time.monotonic() + _LOOK_AGAIN_S
+                self._looked = time.monotonic()
                 if not self._hungry:
                     return self._rest(lanes)
             shares = worker.slots.allocate(self._hungry, CLAIM_BATCH)
@@ -94,6 +96,20 @@ class Claimer:
         taken = Counter((claim.kind, claim.namespace) for claim in claimed)
         self._hungry = [lane for lane, slots in shares.items() if taken[lane] == slots]
         return 0.0 if self._hungry else _LOOK_AGAIN_S
+
+    def _follow_hints(self) -> bool:
+        """Whether to claim from lanes that hints named, without a look at all the others first.
+
+        Not for long: hints about some lanes must not keep the others waiting.
+        """
+        hinted, self._worker.hinted = self._worker.hinted, set()
+        if not hinted or time.monotonic() - self._looked > _HINTS_SUFFICE_S:
+            return False
+        self._hungry = [*{*self._hungry, *hinted}]
+        return True
+
+    def _must_look(self) -> bool:
+        return not self._hungry or time.monotonic() - self._looked > _LOOK_AGAIN_S
 
     def _rest(self, lanes: list[Lane]) -> float:
         self._worker.starved = False

@@ -17,13 +17,13 @@ from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import while_away
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.failures import description_of
-from delta_cli.engine.hints import WORK, HintSender
+from delta_cli.engine.hints import WORK, HintSender, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.statements import run_steps
 from delta_cli.engine.store import runs
-from delta_cli.engine.store.inform import Candidate, InformPolicy, inform_batch
+from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.runs import ClaimedRun
 
 log = logging.getLogger(__name__)
@@ -147,11 +147,11 @@ class InformRunner:
             return error
         return None
 
-    async def _write(self, batch: list[Candidate], *, look_first: bool) -> list[InformOutcome]:
+    async def _write(self, batch: list[Candidate], *, expect: Expectation) -> list[InformOutcome]:
         policy = InformPolicy(
             revive=False,
             process_existing=self._run.options.process_existing,
-            look_first=look_first,
+            expect=expect,
             known_namespaces=self._known_namespaces,
             on_refused=self._refused,
         )
@@ -165,7 +165,8 @@ class InformRunner:
         self._known_namespaces |= {candidate.encoded.namespace for candidate in batch}
         if any(outcome in ("created", "updated") for outcome in outcomes):
             self._worker.work_wake.set()
-            self._hints.send(WORK, self._run.kind)
+            for lane in lanes_of(self._run.kind, (one.encoded.namespace for one in batch)):
+                self._hints.send(WORK, lane)
         return outcomes
 
     async def _show_progress(self) -> None:

@@ -41,6 +41,7 @@ left join lateral (
 
 # Upsert one batch of one kind, sorted by key and without repeats. The lateral filters unchanged
 # rows before the insert sees them: `on conflict ... where` alone would lock and log each of them.
+# `sift` switches that off for a batch in which hardly any can be unchanged.
 # Where the caller has compared objects (`guarded`), a row is written only if its generation is
 # still the one that was compared: the inserted generation is that one plus 1. A column that is the
 # same for all rows comes once beside an empty array, which `unnest` fills with nulls: making arrays
@@ -66,7 +67,8 @@ with given as materialized (
     left join lateral (
         select id, state, hash
         from delta_resource
-        where kind = %(kind)s
+        where %(sift)s
+        and kind = %(kind)s
         and namespace = coalesce(given.namespace, %(namespace_of_all)s)
         and object_id = given.object_id
         limit 1

@@ -32,9 +32,9 @@ order by min(next.due_at)
 
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` keeps the primary key,
-# where a join would be planned as a scan of the table. The commit waits for the disk: a claim that a
-# crash of the server loses would have its term given out a second time. JSON comes as text, and not at all where it is empty: parsing
-# it for each row cost more than the rest of the claim.
+# where a join would be planned as a scan of the table. The commit waits for the disk: a claim that
+# a crash of the server loses would have its term given out a second time. JSON comes as text, and
+# not at all where it is empty: parsing it for each row cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
 with picked as materialized (
     select chosen.id

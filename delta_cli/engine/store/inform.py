@@ -6,6 +6,7 @@ Written as steps, so that it joins a caller's own transaction on an async or a s
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from delta_cli.engine.errors import InvalidObject, StateConflict
 from delta_cli.engine.model import InformCounts, InformOutcome
@@ -30,19 +31,24 @@ class Candidate:
     compare: Callable[[str], int] | None = None
 
 
+#: What a batch most likely holds, which decides how it is sent, never what becomes of it.
+Expectation = Literal["new", "mixed", "unchanged"]
+
+
 @dataclass(frozen=True, slots=True)
 class InformPolicy:
     """How a batch is stored.
 
     `revive`: an inform of a deleted resource brings it back (a client's does, an informer's not).
-    `look_first`: send keys and hashes first and objects only where needed; pays when most are
-    unchanged. `known_namespaces` are those that need no insert. `on_refused` is told of objects
-    whose `compare()` is no good, which are passed over; without it they raise InvalidObject.
+    `expect` "unchanged": keys and hashes are sent first and objects only where needed; "new": the
+    stored hashes are not looked at before the insert. `known_namespaces` are those that need no
+    insert. `on_refused` is told of objects whose `compare()` is no good, which are passed over;
+    without it they raise InvalidObject.
     """
 
     revive: bool = True
     process_existing: bool = False
-    look_first: bool = False
+    expect: Expectation = "mixed"
     known_namespaces: frozenset[str] = field(default_factory=frozenset)
     on_refused: Callable[[InvalidObject], None] | None = None
 
@@ -112,12 +118,12 @@ def _ensure_namespaces(batch: Sequence[Candidate], policy: InformPolicy) -> Step
 def _inform_by_hash(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_Outcomes]:
     outcomes: _Outcomes = {}
     to_write = batch
-    if policy.look_first:
+    if policy.expect == "unchanged":
         to_write = yield from _needing_write(batch, policy, outcomes)
     written = yield from _upsert(to_write, policy)
     outcomes |= written
     left_out = [candidate for candidate in to_write if _key(candidate) not in written]
-    if left_out and not policy.look_first and not policy.revive:
+    if left_out and policy.expect != "unchanged" and not policy.revive:
         # Only a look tells the deleted ones from the unchanged.
         yield from _needing_write(left_out, policy, outcomes)
     for candidate in left_out:
@@ -237,6 +243,7 @@ def _upsert(
             "guarded": generations is not None,
             "revive": policy.revive,
             "process_existing": policy.process_existing,
+            "sift": policy.expect == "mixed",
         },
     )
     return {
