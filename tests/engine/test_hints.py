@@ -48,7 +48,7 @@ async def test_informing_and_working_send_hints(
     dsn: str, observer: Observer, heard: list[str]
 ) -> None:
     await work_one(dsn, observer, notify=True)
-    await eventually(lambda: {"delta.work item", "delta.event "} <= set(heard))
+    await eventually(lambda: {"delta.work item default", "delta.event "} <= set(heard))
 
 
 async def test_a_client_that_is_not_to_notify_sends_no_hint_at_all(

@@ -277,9 +277,8 @@ def test_bad_metadata(metadata: Any, path: str, trouble: str):
 
 
 def test_metadata_that_is_not_a_mapping():
-    opts = InformOpts(metadata=[1])  # pyright: ignore[reportArgumentType]
-    error = refused(lambda: encode_raw("a", "1", {}, opts))
-    assert error.message == "metadata is a value of type list, not a mapping"
+    error = refused(lambda: InformOpts(metadata=[1]))  # pyright: ignore[reportArgumentType]
+    assert error.message == "metadata must be a mapping, got list"
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,9 @@ async def test_an_index_can_be_made_concurrently(connection: Connection, tmp_pat
         connection, "select indexname from pg_indexes where tablename = 'thing' order by 1"
     ) == ["thing_a", "thing_b", "thing_pkey"]
     assert await values(
-        connection, "select count(*) from pg_locks where locktype = 'advisory'"
+        connection,
+        "select count(*) from pg_locks where locktype = 'advisory'"
+        " and database = (select oid from pg_database where datname = current_database())",
     ) == [0]
 
 

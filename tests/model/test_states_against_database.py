@@ -135,6 +135,19 @@ informs = st.lists(informed, min_size=1, max_size=4)
 some_keys = st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True)
 
 
+def chosen_of_each_key(batch: list[Informed], *, guarded: bool) -> tuple[list[int], list[str]]:
+    """The positions that count, and what becomes of the others: the newest, else the last, wins."""
+    chosen: dict[Key, int] = {}
+    outcomes = ["unchanged"] * len(batch)
+    for position, one in enumerate(batch):
+        earlier = chosen.get(one.key)
+        if guarded and earlier is not None and one.desired.version < batch[earlier].desired.version:
+            outcomes[position] = "stale"
+        else:
+            chosen[one.key] = position
+    return list(chosen.values()), outcomes
+
+
 class Machine(RuleBasedStateMachine):
     """The store's functions as rules, and what the reference says of each as checks."""
 
@@ -193,9 +206,10 @@ class Machine(RuleBasedStateMachine):
         outcomes = self._run(run_steps(self.connection, inform_batch(candidates, policy)))
         ids = self._ids()
         self.reference.begin_step()
-        last = {one.key: one for one in batch}
-        expected = [
-            self.reference.inform(
+        chosen, expected = chosen_of_each_key(batch, guarded=guarded)
+        for position in chosen:
+            one = batch[position]
+            expected[position] = self.reference.inform(
                 one.key,
                 ids.get(one.key),
                 one.desired,
@@ -205,10 +219,6 @@ class Machine(RuleBasedStateMachine):
                 process_existing=process_existing,
                 guarded=guarded,
             )
-            if last[one.key] is one
-            else "unchanged"
-            for one in batch
-        ]
         assert outcomes == expected
         self._check()
 
