@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
@@ -36,6 +35,7 @@ from delta_cli.engine.ticks.clean import clean
 from delta_cli.engine.ticks.expire import expire
 from delta_cli.engine.ticks.inform import inform
 from delta_cli.engine.ticks.rescue import rescue
+from delta_cli.engine.versions import installed_version
 
 log = logging.getLogger(__name__)
 
@@ -236,7 +236,7 @@ class Runtime:
         identity = WorkerIdentity(
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=package_version(),
+            version=installed_version("deltaloop") or "unknown",
             kinds=worker.kinds,
             namespaces=worker.namespaces,
             capacity=worker.slots.capacity,
@@ -330,11 +330,3 @@ async def _first_of(*waits: Awaitable[object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def package_version() -> str:
-    """The installed version of Delta."""
-    try:
-        return version("deltaloop")
-    except PackageNotFoundError:
-        return "0+unknown"

@@ -14,7 +14,7 @@ with due as (
         where inform_due_at <= now()
         for update skip locked
     ))
-    returning kind, last_inform_time, inform_interval
+    returning kind
 ), queued as (
     insert into delta_inform (kind, options, requested_by)
     select due.kind, '{"after": "watermark"}', 'interval'

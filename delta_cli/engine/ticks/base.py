@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 class PassLoop:
     """Runs one pass at its interval, the first after a random part of half the interval.
 
-    A failed pass is logged and tried again at the next interval. `now` runs it at once.
+    A failed pass is logged and tried again at the next interval. `immediate`: the first pass does
+    not wait. `on_moved` is called after a pass that moved rows.
     """
 
     def __init__(
