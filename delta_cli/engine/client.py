@@ -114,7 +114,7 @@ class Client:
             self.config,
             controllers,
             hints=self._session.hints,
-            listener=self._session.listener,
+            listener=self._session.listener(WORK, INFORM),
             namespaces=namespaces,
         )
         token = current_client.set(self)
@@ -443,7 +443,7 @@ class Client:
                 namespaces=namespaces,
             ),
             after=after,
-            listener=self._session.listener if follow else None,
+            listener=self._session.listener(EVENT) if follow else None,
             poll_interval=self.config.poll_interval,
             follow=follow,
         )

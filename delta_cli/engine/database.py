@@ -93,7 +93,6 @@ class Database:
             kwargs=self._arguments(),
             configure=self._configure,
             check=self._check,
-            reset=self._note_use,
             timeout=connect_timeout.total_seconds(),
             # After an outage the next request tries at once instead of waiting out a long backoff.
             reconnect_timeout=2.0,
@@ -132,6 +131,7 @@ class Database:
         """A connection of the pool, in autocommit. Raises PoolTimeout while it can have none."""
         async with self._pool.connection() as connection:
             yield connection
+            self._used[connection] = time.monotonic()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -168,11 +168,47 @@ class Database:
         if time.monotonic() - self._used.get(connection, 0.0) > _FRESH_S:
             await AsyncConnectionPool.check_connection(connection)
 
-    async def _note_use(self, connection: Connection) -> None:
-        self._used[connection] = time.monotonic()
-
     async def _configure(self, connection: Connection) -> None:
         await connection.execute(CONFIGURE, {"schema": self.schema})
+
+
+class LastingConnection:
+    """A connection that one loop keeps to itself, so that its statements stay prepared and warm.
+
+    After any error it is closed, and the next use opens another. One user at a time.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database: Database = database
+        self._kept: Connection | None = None
+        self._used: float = 0.0  # time.monotonic()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Connection]:
+        """The connection, in autocommit. Raises ConnectionFailed while there can be none."""
+        connection = await self._living()
+        try:
+            yield connection
+        except BaseException:
+            await self.close()
+            raise
+        self._used = time.monotonic()
+
+    async def close(self) -> None:
+        """Close it; the next use opens another."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.close()
+
+    async def _living(self) -> Connection:
+        if self._kept is not None and time.monotonic() - self._used > _FRESH_S:
+            try:
+                await AsyncConnectionPool.check_connection(self._kept)
+            except psycopg.Error:
+                await self.close()
+        if self._kept is None:
+            self._kept = await self._database.connect()
+        return self._kept
 
 
 def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFailed:

@@ -42,6 +42,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self._page: list[Event | EventGap] = []
         self._wake: asyncio.Event = asyncio.Event()
         self._unhook = listener.on(EVENT, lambda _: self._wake.set()) if listener else None
+        self._caught_up: bool = False  # the last page was the end of the log
         self._closed: bool = False
 
     async def __aenter__(self) -> Self:
@@ -65,12 +66,13 @@ class Subscription(AsyncIterator[Event | EventGap]):
             if self._closed:
                 raise StopAsyncIteration
             await self.begin()
+            if self._caught_up and self._follow:
+                await self._wait()
             self._wake.clear()
             self._page = await while_away("subscription", self._read)
-            if not self._page:
-                if not self._follow:
-                    raise StopAsyncIteration
-                await self._wait()
+            self._caught_up = len(self._page) < _PAGE
+            if not self._page and not self._follow:
+                raise StopAsyncIteration
         item = self._page.pop()
         if isinstance(item, Event):
             self.position = item.id

@@ -366,6 +366,148 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerRow:
+    """A row of `delta_controller`: one kind. `inform_interval_s` None: never on its own."""
+
+    kind: str
+    inform_interval_s: float | None
+    last_inform_time: datetime | None
+    inform_due_at: datetime | None
+    inform_failures: int
+    parallelism: int
+    fleet_parallelism: int | None
+    object_schema: Any | None
+    registered_at: datetime
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRow:
+    """A row of `delta_namespace`. Seconds and limits are None where nothing is set."""
+
+    name: str
+    expiry_ttl_s: float | None
+    max_workers: int | None
+    fleet_max_workers: int | None
+    synced_retention_s: float | None
+    degraded_retention_s: float | None
+    deleted_retention_s: float | None
+    created_at: datetime
+    updated_at: datetime
+    paused: bool
+
+
+class PauseScope(StrEnum):
+    """What a pause holds back."""
+
+    KIND = "kind"
+    NAMESPACE = "namespace"
+    WORKER = "worker"
+    TICK = "tick"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A row of `delta_pause`. `until` None: until it is resumed."""
+
+    scope: PauseScope
+    name: str
+    reason: str | None
+    actor: str | None
+    created_at: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRow:
+    """A row of `delta_quota`: a limit across the fleet, and how much of it is granted and used.
+
+    `scope` is `kind` (its `fleet_parallelism`) or `namespace` (its `fleet_max_workers`).
+    """
+
+    scope: str
+    name: str
+    slot_limit: int
+    granted: int
+    used: int
+    workers: int
+    updated_at: datetime
+
+
+class TickOutcome(StrEnum):
+    """How one tick ended. A skip is never a failure."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class SkipReason(StrEnum):
+    """Why a tick did not run its work."""
+
+    LOCK_BUSY = "lock busy"
+    NOT_DUE = "not due"
+    SWITCHED_OFF = "switched off"
+    PAUSED = "paused"
+    DATABASE_UNAVAILABLE = "database unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHealth:
+    """How one periodic service has fared. `consecutive_failures` is zero again after a success."""
+
+    last_start: datetime | None = None
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    last_error: str | None = None
+    consecutive_failures: int = 0
+    last_skip: datetime | None = None
+    last_skip_reason: SkipReason | None = None
+    last_count: int | None = None
+    count_key: str | None = None
+    last_duration_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TickRun:
+    """A row of `delta_tick_run`: one run of a tick's work. `outcome` None while it runs."""
+
+    run_id: str
+    outcome: TickOutcome | None
+    holder: str
+    started_at: datetime
+    finished_at: datetime | None
+    duration_ms: float | None
+    count: int | None
+    count_key: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TickRow:
+    """A row of `delta_tick`: one periodic service as the fleet knows it, its last runs first."""
+
+    name: str
+    interval_s: float
+    lock_id: int
+    enabled: bool
+    last_start: datetime | None
+    last_success: datetime | None
+    last_failure: datetime | None
+    last_error: str | None
+    consecutive_failures: int
+    last_skip: datetime | None
+    last_skip_reason: SkipReason | None
+    last_count: int | None
+    count_key: str | None
+    last_duration_ms: float | None
+    next_due: datetime | None
+    holder: str | None
+    paused: bool
+    runs: Sequence[TickRun] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole system at one instant of the database's clock."""
 

@@ -18,7 +18,7 @@ from delta_cli.engine.dsn import resolve_dsn
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.errors import DeltaError
 from delta_cli.engine.explain import explain, not_text
-from delta_cli.engine.hints import EVENT, INFORM, WORK, HintSender
+from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.statements import Steps, run_steps
 from delta_cli.engine.store import events, registry
@@ -36,7 +36,7 @@ class Session:
         self._controllers: Controllers = controllers
         self._database: Database | None = None
         self._hints: HintSender | None = None
-        self._listener: Listener | None = None
+        self._listeners: dict[tuple[str, ...], Listener] = {}
         self._background: list[asyncio.Task[None]] = []
         self._exits: AsyncExitStack = AsyncExitStack()
 
@@ -93,7 +93,7 @@ class Session:
             await cancel_all(*self._background)
             self._background.clear()
         finally:
-            self._listener = None
+            self._listeners.clear()
             await self._exits.aclose()
             self._database = None
 
@@ -113,19 +113,22 @@ class Session:
         assert self._hints is not None
         return self._hints
 
-    @property
-    def listener(self) -> Listener | None:
-        """The listener, started when first asked for; None where there is only polling."""
+    def listener(self, *channels: str) -> Listener | None:
+        """What listens to these channels, from when it is first asked for; None in poll-only mode.
+
+        Who works and who subscribes have one each: a hint wakes every session that listens to it.
+        """
         config = self._config
         if config.poll_only and config.direct_dsn is None:
             return None
-        if self._listener is None:
+        if channels not in self._listeners:
             database = self.database
             if config.direct_dsn is not None:
                 database = Database(config.direct_dsn, schema=config.schema)
-            self._listener = Listener(database, identity=f"{os.getpid()}-{id(self):x}")
-            self._run_in_background(self._listener.run((WORK, INFORM, EVENT)))
-        return self._listener
+            identity = f"{os.getpid()}-{id(self):x}-{channels[0]}"
+            self._listeners[channels] = Listener(database, identity=identity)
+            self._run_in_background(self._listeners[channels].run(channels))
+        return self._listeners[channels]
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

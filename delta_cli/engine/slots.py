@@ -17,8 +17,6 @@ class Slots:
     def __init__(self, parallelism: Mapping[str, int]) -> None:
         self._parallelism: dict[str, int] = dict(parallelism)
         self._max_workers: dict[str, int] = {}
-        self._by_kind: Counter[str] = Counter()
-        self._by_namespace: Counter[str] = Counter()
         self._by_lane: Counter[Lane] = Counter()
         self._served_at: dict[Lane, int] = {}
         self._allocations: int = 0
@@ -35,15 +33,11 @@ class Slots:
 
     def take(self, kind: str, namespace: str) -> None:
         """A row was claimed."""
-        self._by_kind[kind] += 1
-        self._by_namespace[namespace] += 1
         self._by_lane[kind, namespace] += 1
         self.in_use += 1
 
     def free(self, kind: str, namespace: str) -> None:
         """Its work has ended."""
-        self._by_kind[kind] -= 1
-        self._by_namespace[namespace] -= 1
         self._by_lane[kind, namespace] -= 1
         self.in_use -= 1
 
@@ -54,10 +48,12 @@ class Slots:
         the longest ago: a lane with a million due rows leaves the others their share, also where
         there is one slot for all.
         """
-        kinds = {kind: limit - self._by_kind[kind] for kind, limit in self._parallelism.items()}
-        namespaces = {
-            name: limit - self._by_namespace[name] for name, limit in self._max_workers.items()
-        }
+        kinds, namespaces = dict(self._parallelism), dict(self._max_workers)
+        for (kind, name), in_use in self._by_lane.items():
+            if kind in kinds:
+                kinds[kind] -= in_use
+            if name in namespaces:
+                namespaces[name] -= in_use
         waiting = [
             (self._by_lane[lane], self._served_at.get(lane, 0), order, lane)
             for order, lane in enumerate(lanes)

@@ -158,8 +158,7 @@ STATEMENTS = [
     _guarded(
         "claim",
         work.CLAIM,
-        DUE,
-        PRIMARY,
+        DUE,  # and then straight to the rows that were locked
         kinds=["k0", "k1", "k2"] * 4,
         namespaces=["n0", "n1", "n2", "n3"] * 3,
         slots=[50] * 12,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.database import while_away
+from delta_cli.engine.database import LastingConnection, while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.model import Resource
 from delta_cli.engine.store import work
@@ -20,8 +20,10 @@ _MOST_BACKLOG: Final = 4 * CLAIM_BATCH
 #: Slots that come free within this time are claimed for together.
 _GATHER_S: Final = 0.002
 
-#: When to look at all lanes again after a claim, whether it emptied the lanes or not.
+#: When to look at all lanes again after a claim that emptied its lanes.
 _LOOK_AGAIN_S: Final = 0.02
+#: How long claims may go on in lanes that stay full without a look at the others.
+_FULL_LANES_SUFFICE_S: Final = 0.1
 #: How long claims may follow hints only.
 _HINTS_SUFFICE_S: Final = 0.25
 
@@ -41,6 +43,7 @@ class Claimer:
         self._submit: Callable[[list[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
         self._known: Callable[[], set[int]] = known
+        self._connection: LastingConnection = LastingConnection(worker.database)
         self._hungry: list[tuple[str, str]] = []  # lanes with more due rows than were claimed
         self._looked: float = 0.0  # time.monotonic() of the last look at all lanes
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
@@ -50,21 +53,28 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until the worker drains."""
-        while not self._worker.draining:
-            if self._backlog() > _MOST_BACKLOG:
-                self._worker.starved = True
-                await wait_for_wake(self._worker.work_wake, self._poll_s)
-                continue
-            wait_s = await while_away("claimer", self.claim_once)
-            if wait_s > 0 and not self._worker.draining:
-                await wait_for_wake(self._worker.work_wake, wait_s)
-                if self._worker.starved:
-                    await asyncio.sleep(_GATHER_S)
+        try:
+            while not self._worker.draining:
+                await self._claim_and_rest()
+        finally:
+            await self._connection.close()
+
+    async def _claim_and_rest(self) -> None:
+        worker = self._worker
+        if self._backlog() > _MOST_BACKLOG:
+            worker.starved = True
+            await wait_for_wake(worker.work_wake, self._poll_s)
+            return
+        wait_s = await while_away("claimer", self.claim_once)
+        if wait_s > 0 and not worker.draining:
+            await wait_for_wake(worker.work_wake, wait_s)
+            if worker.starved:
+                await asyncio.sleep(_GATHER_S)
 
     async def claim_once(self) -> float:
         """Claim one batch. Returns how long there is nothing to do unless woken, in seconds."""
         worker = self._worker
-        async with worker.database.connection() as connection:
+        async with self._connection.use() as connection:
             if self._unheard:
                 left = await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = left > 0
@@ -109,12 +119,11 @@ class Claimer:
         return True
 
     def _must_look(self) -> bool:
-        return not self._hungry or time.monotonic() - self._looked > _LOOK_AGAIN_S
+        return not self._hungry or time.monotonic() - self._looked > _FULL_LANES_SUFFICE_S
 
     def _rest(self, lanes: list[Lane]) -> float:
         self._worker.starved = False
-        if self._worker.slots.in_use == 0:
-            self._worker.idle.set()
+        self._worker.idle.set()
         upcoming = [lane.due_in for lane in lanes if lane.due_in > 0]
         return min([self._poll_s, *(max(due_in, _GATHER_S) for due_in in upcoming)])
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import psycopg
 
-from delta_cli.engine.database import while_away
+from delta_cli.engine.database import LastingConnection, while_away
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
@@ -38,6 +38,7 @@ class Completer:
     def __init__(self, worker: Worker, hints: HintSender) -> None:
         self._worker: Worker = worker
         self._hints: HintSender = hints
+        self._connection: LastingConnection = LastingConnection(worker.database)
         self._waiting: list[Outcome] = []
         self._held: list[Outcome] = []
         self._try_held_at: float = 0.0  # time.monotonic()
@@ -76,19 +77,23 @@ class Completer:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        while True:
-            await self._wait()
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            if not batch:
-                continue  # woken for what an earlier flush has taken along
-            batch = self._newest(batch)
-            self._flushing = batch
-            await self._write(batch)
-            self._flushing = []
-            if not self.backlog:
-                self._empty.set()
-            if self._worker.starved:
-                self._worker.work_wake.set()
+        try:
+            while True:
+                await self._wait()
+                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                if batch:  # else woken for what an earlier flush has taken along
+                    await self._write_batch(self._newest(batch))
+        finally:
+            await self._connection.close()
+
+    async def _write_batch(self, batch: list[Outcome]) -> None:
+        self._flushing = batch
+        await self._write(batch)
+        self._flushing = []
+        if not self.backlog:
+            self._empty.set()
+        if self._worker.starved:
+            self._worker.work_wake.set()
 
     async def _wait(self) -> None:
         """Until there may be something to write. Held outcomes are tried again also under load."""
@@ -120,7 +125,7 @@ class Completer:
             await self._write_apart(batch, error)
 
     async def _flush(self, batch: list[Outcome]) -> None:
-        async with self._worker.database.connection() as connection:
+        async with self._connection.use() as connection:
             written = await work.complete(connection, batch)
             left_out = [outcome for outcome in batch if outcome.id not in written]
             held = await work.still_held(connection, left_out) if left_out else set[int]()

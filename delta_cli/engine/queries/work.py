@@ -31,20 +31,21 @@ order by min(next.due_at)
 """
 
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
-# nest, so that no row is locked beyond a lane's slots; `any(array(...))` keeps the primary key,
-# where a join would be planned as a scan of the table. The commit waits for the disk: a claim that
+# nest, so that no row is locked beyond a lane's slots; `any(array(...))` goes straight to the rows
+# just locked, where a join would be planned as a scan of the table. Locked rows stay in their
+# place; one that moved between the statement's snapshot and its lock is left for the next claim. The commit waits for the disk: a claim that
 # a crash of the server loses would have its term given out a second time. JSON comes as text, and
 # not at all where it is empty: parsing it for each row cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
 with picked as materialized (
-    select chosen.id
+    select chosen.tid
     from unnest(%(kinds)b::text[], %(namespaces)b::text[], %(slots)b::int[])
         as lane(kind, namespace, slots)
     cross join lateral (
-        select candidate.id
+        select candidate.tid
         from generate_series(1, 4) as level(priority)
         cross join lateral (
-            select id
+            select ctid as tid
             from delta_resource
             where kind = lane.kind
             and namespace = lane.namespace
@@ -68,7 +69,7 @@ set state = 'pending',
     worker_id = %(worker_id)s,
     attempted_at = now(),
     updated_at = now()
-where id = any(array(select id from picked))
+where ctid = any(array(select tid from picked))
 returning
     id, namespace, kind, object_id, generation, synced_generation, term, attempt, max_attempts,
     sync_count, priority, created_at, attempted_at, synced_at, external_created_at,
@@ -80,15 +81,16 @@ returning
 
 # Land finished works: states, errors and events of a whole batch. Rows are found through their key
 # only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
-# planner the index of leases, which it then reads once per row. A row that somebody holds for the
-# moment is skipped rather than waited for: the caller tries it again. A column that is the same for
+# planner the index of leases, which it then reads once per row. What is locked is updated by its
+# place in the table, which saves a second search. A row that somebody holds for the moment, or has
+# moved since the statement began, is skipped rather than waited for: the caller tries it again. A column that is the same for
 # all rows comes once beside an empty array. The advisory lock is taken when all
 # rows are updated and before the first event id is drawn, and held until the commit, so that ids
 # become visible in order.
 COMPLETE: Final[LiteralString] = """
 with outcome as materialized (
     select
-        outcome.id,
+        held.tid,
         coalesce(outcome.generation, %(generation_of_all)s::int) as generation,
         coalesce(outcome.state, %(state_of_all)s)::delta_resource_state as state,
         coalesce(outcome.attempt, %(attempt_of_all)s::int) as attempt,
@@ -113,7 +115,7 @@ with outcome as materialized (
         id, term, duration_ms, generation, state, attempt, delay_s, category, error
     )
     cross join lateral (
-        select worker_id, attempt, generation
+        select ctid as tid, worker_id, attempt, generation
         from delta_resource
         where id = outcome.id
         and term = outcome.term
@@ -157,7 +159,7 @@ with outcome as materialized (
             )
         end
     from outcome
-    where resource.id = outcome.id
+    where resource.ctid = outcome.tid
     returning
         resource.id, resource.namespace, resource.kind, resource.object_id, resource.state,
         resource.max_attempts, resource.sync_count, outcome.claimed_attempt, outcome.generation,
