@@ -33,9 +33,10 @@ order by min(next.due_at)
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` goes straight to the rows
 # just locked, where a join would be planned as a scan of the table. Locked rows stay in their
-# place; one that moved between the statement's snapshot and its lock is left for the next claim. The commit waits for the disk: a claim that
-# a crash of the server loses would have its term given out a second time. JSON comes as text, and
-# not at all where it is empty: parsing it for each row cost more than the rest of the claim.
+# place; one that moved between the statement's snapshot and its lock is left for the next claim.
+# The commit waits for the disk: a claim that a crash of the server loses would have its term given
+# out a second time. JSON comes as text, and not at all where it is empty: parsing it for each row
+# cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
 with picked as materialized (
     select chosen.tid
@@ -83,10 +84,10 @@ returning
 # only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
 # planner the index of leases, which it then reads once per row. What is locked is updated by its
 # place in the table, which saves a second search. A row that somebody holds for the moment, or has
-# moved since the statement began, is skipped rather than waited for: the caller tries it again. A column that is the same for
-# all rows comes once beside an empty array. The advisory lock is taken when all
-# rows are updated and before the first event id is drawn, and held until the commit, so that ids
-# become visible in order.
+# moved since the statement began, is skipped rather than waited for: the caller tries it again. A
+# column that is the same for all rows comes once beside an empty array. The advisory lock is taken
+# when all rows are updated and before the first event id is drawn, and held until the commit, so
+# that ids become visible in order.
 COMPLETE: Final[LiteralString] = """
 with outcome as materialized (
     select
