@@ -111,7 +111,7 @@ class Client:
             raise ConfigError("this client works already", hint="call stop() first")
         self._runtime = Runtime(
             self.database,
-            self.config,
+            self._session.config,
             controllers,
             hints=self._session.hints,
             listener=self._session.listener(WORK, INFORM),

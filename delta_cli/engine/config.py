@@ -26,9 +26,9 @@ class Config:
     Timeouts of None, zero or less: no limit. `resource_inform_interval` zero or less: no informer
     runs on its own. Retentions negative: kept for ever. `controller_inform_timeout` is how long
     an informer may take to report its next object. `poll_only` does without LISTEN; `direct_dsn`
-    is where to LISTEN instead of the DSN. A pooler between must be in session mode: in transaction
-    mode it would lose the settings of Delta's sessions. `notify` off: no hints are sent, workers
-    find new rows by polling.
+    is the server itself where the DSN leads to a pooler such as PgBouncer: what needs a session of
+    its own, LISTEN and the locks of ticks, goes there; without it Delta polls. `notify` off: no
+    hints are sent, workers find new rows by polling.
     """
 
     controllers: Sequence[Controller[Any]] = ()

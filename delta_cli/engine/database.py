@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from delta_cli.engine.dsn import liveness_settings, mask_dsn, mask_secrets
 from delta_cli.engine.errors import ConnectionFailed
+from delta_cli.engine.pooler import PooledConnection, is_pooled
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -69,6 +70,8 @@ class Database:
     """A pool of connections to one schema. Opening it proves that the server answers.
 
     `dsn` is what libpq takes ('' leaves all to `PG*` variables). Connections are in autocommit.
+    `is_pooled`: a pooler stands between, so that sessions keep nothing and LISTEN hears nothing;
+    known once a connection was made.
     """
 
     def __init__(
@@ -84,39 +87,38 @@ class Database:
         self.schema: str = schema
         self._application_name: str = application_name
         self._connect_timeout: timedelta = connect_timeout
+        self._max_connections: int = max_connections
+        self._connection_class: type[Connection] | None = None
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            dsn,
-            min_size=1,
-            max_size=max_connections,
-            open=False,
-            kwargs=self._arguments(),
-            configure=self._configure,
-            check=self._check,
-            timeout=connect_timeout.total_seconds(),
-            # After an outage the next request tries at once instead of waiting out a long backoff.
-            reconnect_timeout=2.0,
-            name=application_name,
-        )
+        self._pool_or_none: AsyncConnectionPool[Connection] | None = None
 
     def __repr__(self) -> str:
         return f"Database({mask_dsn(self.dsn)!r}, schema={self.schema!r})"
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler such as PgBouncer stands between."""
+        return self._connection_class is PooledConnection
 
     async def open(self) -> None:
         """Open the pool. Raises ConnectionFailed when no server answers or it refuses us."""
         # One connection outside the pool first: the pool only logs why it cannot connect.
         connection = await self.connect()
         await connection.close()
+        self._pool_or_none = self._make_pool()
         await self._pool.open()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.close(timeout=5.0)
+        if self._pool_or_none is not None:
+            await self._pool_or_none.close(timeout=5.0)
 
     async def connect(self) -> Connection:
         """A connection of one's own, outside the pool, configured like the others."""
         try:
-            connection = await AsyncConnection.connect(self.dsn, **self._arguments())
+            if self._connection_class is None:
+                self._connection_class = await self._find_connection_class()
+            connection = await self._connection_class.connect(self.dsn, **self._arguments())
             try:
                 await self._configure(connection)
             except BaseException:  # a cancellation too: nobody else knows of this connection
@@ -125,6 +127,32 @@ class Database:
         except psycopg.Error as error:
             raise describe_connection_error(error, self.dsn) from None
         return connection
+
+    async def _find_connection_class(self) -> type[Connection]:
+        async with await AsyncConnection.connect(self.dsn, **self._arguments()) as connection:
+            return PooledConnection if await is_pooled(connection) else AsyncConnection
+
+    @property
+    def _pool(self) -> AsyncConnectionPool[Connection]:
+        if self._pool_or_none is None:
+            raise ConnectionFailed("the database is not open", hint="open it first")
+        return self._pool_or_none
+
+    def _make_pool(self) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            self.dsn,
+            connection_class=self._connection_class or AsyncConnection,
+            min_size=1,
+            max_size=self._max_connections,
+            open=False,
+            kwargs=self._arguments(),
+            configure=self._configure,
+            check=self._check,
+            timeout=self._connect_timeout.total_seconds(),
+            # After an outage the next request tries at once instead of waiting out a long backoff.
+            reconnect_timeout=2.0,
+            name=self._application_name,
+        )
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -169,7 +197,10 @@ class Database:
             await AsyncConnectionPool.check_connection(connection)
 
     async def _configure(self, connection: Connection) -> None:
-        await connection.execute(CONFIGURE, {"schema": self.schema})
+        if isinstance(connection, PooledConnection):
+            connection.configure(self.schema)
+        else:
+            await connection.execute(CONFIGURE, {"schema": self.schema})
 
 
 class LastingConnection:

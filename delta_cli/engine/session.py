@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -56,6 +57,9 @@ class Session:
         dsn, is_embedded = await self._find_dsn()
         self._database = Database(dsn, schema=self._config.schema)
         await self._database.open()
+        if self._database.is_pooled and self._config.direct_dsn is None:
+            # LISTEN is of one server session, which a pooler gives to whoever comes next.
+            self._config = replace(self._config, poll_only=True)
         self._exits.push_async_callback(self._database.close)
         async with self._database.connection() as connection:
             if is_embedded:
@@ -105,6 +109,11 @@ class Session:
                 "the client is not open", hint="use it as: async with Client(...) as client"
             )
         return self._database
+
+    @property
+    def config(self) -> Config:
+        """The application's settings; in poll-only mode where a pooler leaves no other."""
+        return self._config
 
     @property
     def hints(self) -> HintSender:

@@ -18,6 +18,7 @@ from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
+from delta_cli.engine.pooler import CONFIGURE_LOCALLY, is_pooled_sync
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps, run_steps_sync
 from delta_cli.engine.store import events, read, repair, runs
@@ -178,7 +179,7 @@ class SyncClient:
 
     def _run_alone(self, steps: Steps[R]) -> R:
         try:
-            with self._pool.connection() as own:
+            with self._pool.connection() as own, self._configured(own):
                 return run_steps_sync(own, steps)
         except (psycopg.Error, PoolTimeout) as error:
             raise explain(error, self.dsn, self.config.schema) or error from error
@@ -195,4 +196,17 @@ class SyncClient:
             cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
 
     def _configure(self, connection: AnyConnection) -> None:
-        connection.execute(CONFIGURE, {"schema": self.config.schema})
+        if is_pooled_sync(connection):
+            connection.prepare_threshold = None  # a prepared statement is of one server session
+        else:
+            connection.execute(CONFIGURE, {"schema": self.config.schema})
+
+    @contextmanager
+    def _configured(self, connection: AnyConnection) -> Generator[None]:
+        """Behind a pooler, a transaction that begins with Delta's settings."""
+        if connection.prepare_threshold is not None:
+            yield
+            return
+        with connection.transaction():
+            connection.execute(CONFIGURE_LOCALLY, {"schema": self.config.schema})
+            yield
