@@ -177,7 +177,7 @@ class Runtime:
 
         async def look() -> bool:
             async with worker.database.connection() as connection:
-                return not await read.unfinished(connection, kinds, worker.namespaces)
+                return not await read.unfinished(connection, kinds, worker.namespaces, worker.id)
 
         return await while_away("worker", look)
 

@@ -154,7 +154,16 @@ INFORMS = [
 ]
 STATEMENTS = [
     *INFORMS,
-    _guarded("due-lanes", work.DUE_LANES, DUE, kinds=["k0", "k1"], namespaces=None),
+    _guarded("due-lanes", work.DUE_LANES, DUE, kinds=["k0", "k1"], namespaces=None, worker_id=1),
+    _guarded(
+        "unfinished",
+        resource.UNFINISHED,
+        DUE,
+        LEASE,
+        kinds=["k0", "k1"],
+        namespaces=None,
+        worker_id=1,
+    ),
     _guarded(
         "claim",
         work.CLAIM,

@@ -79,7 +79,9 @@ class Claimer:
                 left = await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = left > 0
             if not self._follow_hints() and self._must_look():
-                lanes = await work.due_lanes(connection, worker.kinds, worker.namespaces)
+                lanes = await work.due_lanes(
+                    connection, worker.kinds, worker.namespaces, worker_id=worker.id
+                )
                 self._hungry = [(lane.kind, lane.namespace) for lane in lanes if lane.due_in <= 0]
                 self._looked = time.monotonic()
                 if not self._hungry:

@@ -36,11 +36,11 @@ returning
     skipped, refused, error, created_at, started_at, finished_at
 """
 
-# Start the oldest queued run of one of these kinds that is not running already.
+# Start the oldest queued run of one of these kinds that is not running already, nor paused.
 CLAIM: Final[LiteralString] = """
 update delta_inform
 set state = 'running',
-    worker_id = %(worker_id)s,
+    worker_id = %(worker_id)s::bigint,
     lease_until = now() + %(lease_s)s * interval '1 second',
     started_at = now()
 where id = (
@@ -52,6 +52,14 @@ where id = (
     and not exists (
         select from delta_inform as other
         where other.kind = queued.kind and other.state = 'running'
+    )
+    and not exists (
+        select from delta_pause
+        where coalesce(until, 'infinity') > now()
+        and (
+            (scope = 'kind' and name = queued.kind)
+            or (scope = 'worker' and name = %(worker_id)s::bigint::text)
+        )
     )
     order by queued.id
     limit 1
@@ -154,6 +162,17 @@ select
     skipped, refused, error, created_at, started_at, finished_at
 from delta_inform
 where id = %(id)s
+"""
+
+# The newest runs, of one kind or of all.
+LIST: Final[LiteralString] = """
+select
+    id, kind, state, options, requested_by, worker_id, seen, created, updated, unchanged, stale,
+    skipped, refused, error, created_at, started_at, finished_at
+from delta_inform
+where %(kind)s::text is null or kind = %(kind)s
+order by id desc
+limit %(limit)s
 """
 
 # Ended runs past their retention (negative: kept for ever), a batch at a time.

@@ -6,15 +6,33 @@ worker that lost its claim changes nothing.
 
 from typing import Final, LiteralString
 
-# Which lanes have rows that are due, and when each lane's next row will be, in seconds from now.
+# Which lanes have rows that are due, and when each lane's next row will be, in seconds from now. A
+# lane that is paused for a time is due at its end at the earliest, one that is paused for good is
+# left out. Materialized, so that each lane asks for its pause once.
 DUE_LANES: Final[LiteralString] = """
-select lane.kind, lane.namespace, extract(epoch from min(next.due_at) - now())::float8 as due_in
-from (
-    select kind.name as kind, namespace.name as namespace
+with lane as materialized (
+    select
+        kind.name as kind,
+        namespace.name as namespace,
+        (
+            select max(coalesce(until, 'infinity'))
+            from delta_pause as pause
+            where coalesce(until, 'infinity') > now()
+            and (
+                (scope = 'kind' and pause.name = kind.name)
+                or (scope = 'namespace' and pause.name = namespace.name)
+                or (scope = 'worker' and pause.name = %(worker_id)s::bigint::text)
+            )
+        ) as paused_until
     from unnest(%(kinds)s::text[]) as kind(name)
     cross join delta_namespace as namespace
     where %(namespaces)s::text[] is null or namespace.name = any(%(namespaces)s::text[])
-) as lane
+)
+select
+    lane.kind,
+    lane.namespace,
+    extract(epoch from greatest(min(next.due_at), lane.paused_until) - now())::float8 as due_in
+from lane
 cross join generate_series(1, 4) as level(priority)
 cross join lateral (
     select due_at
@@ -26,14 +44,16 @@ cross join lateral (
     order by due_at
     limit 1
 ) as next
-group by lane.kind, lane.namespace
-order by min(next.due_at)
+where lane.paused_until is distinct from 'infinity'
+group by lane.kind, lane.namespace, lane.paused_until
+order by due_in
 """
 
 # Claim due rows, lane by lane, each at most its free slots, urgent priorities first. The limits
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` goes straight to the rows
 # just locked, where a join would be planned as a scan of the table. Locked rows stay in their
 # place; one that moved between the statement's snapshot and its lock is left for the next claim.
+# Pauses are read as arrays, once per statement: as joins they might be asked after rows are locked.
 # The commit waits for the disk: a claim that a crash of the server loses would have its term given
 # out a second time. JSON comes as text, and not at all where it is empty: parsing it for each row
 # cost more than the rest of the claim.
@@ -58,6 +78,22 @@ with picked as materialized (
         ) as candidate
         limit lane.slots
     ) as chosen
+    where lane.kind <> all(array(
+        select name
+        from delta_pause
+        where scope = 'kind' and coalesce(until, 'infinity') > now()
+    ))
+    and lane.namespace <> all(array(
+        select name
+        from delta_pause
+        where scope = 'namespace' and coalesce(until, 'infinity') > now()
+    ))
+    and not exists (
+        select from delta_pause
+        where scope = 'worker'
+        and name = %(worker_id)s::bigint::text
+        and coalesce(until, 'infinity') > now()
+    )
 )
 update delta_resource
 set state = 'pending',
@@ -67,7 +103,7 @@ set state = 'pending',
     lease_until = coalesce(
         now() + (%(leases)b::jsonb ->> kind)::float8 * interval '1 second', 'infinity'
     ),
-    worker_id = %(worker_id)s,
+    worker_id = %(worker_id)s::bigint,
     attempted_at = now(),
     updated_at = now()
 where ctid = any(array(select tid from picked))

@@ -90,12 +90,19 @@ async def counts(connection: Connection) -> list[KindStatus]:
 
 
 async def unfinished(
-    connection: Connection, kinds: Sequence[str], namespaces: Sequence[str] | None
+    connection: Connection,
+    kinds: Sequence[str],
+    namespaces: Sequence[str] | None,
+    worker_id: int,
 ) -> bool:
-    """Whether anything of these kinds is due now or being worked."""
+    """Whether anything of these kinds is due now and not paused, or being worked."""
     cursor = await connection.execute(
         queries.UNFINISHED,
-        {"kinds": list(kinds), "namespaces": list(namespaces) if namespaces else None},
+        {
+            "kinds": list(kinds),
+            "namespaces": list(namespaces) if namespaces else None,
+            "worker_id": worker_id,
+        },
     )
     row = await cursor.fetchone()
     return bool(row and row[0])

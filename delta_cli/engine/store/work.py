@@ -52,12 +52,20 @@ class Outcome:
 
 
 async def due_lanes(
-    connection: Connection, kinds: Sequence[str], namespaces: Sequence[str] | None
+    connection: Connection,
+    kinds: Sequence[str],
+    namespaces: Sequence[str] | None,
+    *,
+    worker_id: int,
 ) -> list[Lane]:
-    """The lanes that have rows with a due time, the most overdue first."""
+    """The lanes that have rows with a due time and are not paused, the most overdue first."""
     cursor = await connection.execute(
         work.DUE_LANES,
-        {"kinds": list(kinds), "namespaces": list(namespaces) if namespaces else None},
+        {
+            "kinds": list(kinds),
+            "namespaces": list(namespaces) if namespaces else None,
+            "worker_id": worker_id,
+        },
         prepare=True,
         binary=True,
     )
