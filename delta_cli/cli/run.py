@@ -1,5 +1,7 @@
-"""`delta run`: a worker process, until a signal ends it or, with `--drain`, nothing is due."""
+"""`delta run`: a worker process, or several, until a signal or, with `--drain`, nothing is due."""
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +31,12 @@ def run(
     concurrency: Annotated[
         int | None, typer.Option(help="Works at once of each kind, in place of its parallelism.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Keep so many worker processes running; one that dies is replaced."
+        ),
+    ] = None,
     drain: Annotated[
         bool, typer.Option("--drain", help="End when nothing is due; exit 8 if any failed.")
     ] = False,
@@ -42,15 +50,32 @@ def run(
     SIGTERM or Ctrl-C once: finish what runs, then exit 0. Twice: cancel it and give it back.
     """
     from delta_cli.cli.running import run_async
+    from delta_cli.cli.supervised import Supervised
     from delta_cli.cli.worker_run import WorkerRun
 
+    supervised = Supervised.from_environment(os.environ)
     check_limit("--concurrency", concurrency)
     for name in namespace or ():
         check_namespace(name)
+    if processes is not None:
+        set_up_logs(log_format, log_level)
+        return _supervise(settings, processes, drain=drain)
     config = _only(require_application(settings), kind)
     set_up_logs(log_format, log_level)
-    worker = WorkerRun(config, namespace or None, concurrency)
+    worker = WorkerRun(config, namespace or None, concurrency, supervised)
     return run_async(worker.run(settings, drain=drain), _loop_factory())
+
+
+def _supervise(settings: Settings, processes: int, *, drain: bool) -> ExitCode | None:
+    from delta_cli.cli.running import run_async
+    from delta_cli.cli.session import announce_embedded
+    from delta_cli.cli.supervisor import Supervisor, check_processes, without_processes
+
+    check_processes(processes)
+    if settings.database().dsn is None:
+        announce_embedded()
+    supervisor = Supervisor(without_processes(sys.argv[1:]), processes, drain=drain)
+    return run_async(supervisor.run())
 
 
 def _only(config: "Config", kinds: Sequence[str] | None) -> "Config":
@@ -81,6 +106,7 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta run --app myapp:config",
             "delta run --kind user --concurrency 20",
+            "delta run --processes 4",
             "delta run --drain || echo some failed",
         ],
         panel="Work",

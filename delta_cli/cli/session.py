@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_client(
-    settings: Settings, config: "Config | None" = None
+    settings: Settings, config: "Config | None" = None, *, announce: bool = True
 ) -> "AsyncIterator[Client]":
     """An open client. Without `config`, one that has no controllers and so changes no settings.
 
+    `announce`: say so when it is on the embedded server.
     Raises ConnectionFailed, SchemaError, and DeltaError for whatever the database refuses.
     """
     from delta_cli.engine.client import Client
@@ -29,7 +30,7 @@ async def open_client(
 
     set_up_logs(again=False)
     source = settings.database()
-    if source.dsn is None:
+    if source.dsn is None and announce:
         announce_embedded()
     client = Client(source.dsn, config or Config(schema=settings.schema_name))
     try:

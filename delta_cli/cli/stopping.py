@@ -22,10 +22,11 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 class StopSignals:
     """Counts SIGTERM and SIGINT. `first` and `second` are set in turn."""
 
-    def __init__(self, on_first: Callable[[], None]) -> None:
+    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
         self.first: asyncio.Event = asyncio.Event()
         self.second: asyncio.Event = asyncio.Event()
         self._on_first: Callable[[], None] = on_first
+        self._on_second: Callable[[], None] = on_second
         self._last: signal.Signals = signal.SIGTERM
 
     def listen(self) -> None:
@@ -40,14 +41,19 @@ class StopSignals:
         """What a process says that a signal has ended."""
         return ExitCode.INTERRUPTED if self._last is signal.SIGINT else ExitCode.TERMINATED
 
+    def drain(self) -> None:
+        """As if the first signal had come, unless it has."""
+        if not self.first.is_set():
+            self._received(signal.SIGTERM)
+
     def _received(self, number: signal.Signals) -> None:
         self._last = number
         if not self.first.is_set():
             self.first.set()
             self._on_first()
         elif not self.second.is_set():
-            note("stopping at once: running work is cancelled and given back")
             self.second.set()
+            self._on_second()
 
 
 def end_within(seconds: float, code: ExitCode) -> None:

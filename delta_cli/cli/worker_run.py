@@ -1,7 +1,8 @@
 """One run of a worker process, from its start to its exit status."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.stopping import StopSignals, end_within
+from delta_cli.cli.supervised import Supervised
 from delta_cli.cli.talk import note
 from delta_cli.engine.errors import ConnectionFailed
 from delta_cli.engine.states import ResourceState
@@ -19,6 +21,8 @@ from delta_cli.engine.states import ResourceState
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
+
+log = logging.getLogger(__name__)
 
 _FAILED: Final = (ResourceState.FAILED, ResourceState.DEGRADED)
 _LOOK_INTERVAL_S: Final = 0.5
@@ -31,18 +35,27 @@ class WorkerRun:
     """One run of a worker, from its start to its exit status."""
 
     def __init__(
-        self, config: "Config", namespaces: Sequence[str] | None, concurrency: int | None
+        self,
+        config: "Config",
+        namespaces: Sequence[str] | None,
+        concurrency: int | None,
+        supervised: Supervised | None = None,
     ) -> None:
         self._config: Config = config
         self._namespaces: Sequence[str] | None = namespaces
         self._concurrency: int | None = concurrency
+        self._supervised: Supervised | None = supervised
+        # The supervisor tells of signals and of what came of them, once for all.
+        self._tell: Callable[[str], None] = note if supervised is None else log.debug
         self._client: Client | None = None
-        self._signals: StopSignals = StopSignals(self._on_first_signal)
+        self._signals: StopSignals = StopSignals(self._on_first_signal, self._on_second_signal)
         self._task: asyncio.Task[Any] | None = None
 
     async def run(self, settings: Settings, *, drain: bool) -> ExitCode:
         """Work until a signal, or until nothing is due."""
         self._signals.listen()
+        if self._supervised is not None:
+            self._supervised.watch(self._on_supervisor_lost)
         self._task = asyncio.current_task()
         try:
             code = await self._connect_and_work(settings, drain=drain)
@@ -56,11 +69,14 @@ class WorkerRun:
         return code
 
     async def _connect_and_work(self, settings: Settings, *, drain: bool) -> ExitCode:
-        async with open_client(settings, self._config) as client:
+        announce = self._supervised is None
+        async with open_client(settings, self._config, announce=announce) as client:
             self._limit(client)
             began = (await client.status()).at
             await client.start(namespaces=self._namespaces)
             self._client = client
+            if self._supervised is not None:
+                self._supervised.report_start(began)
             if drain:
                 await self._until_any(
                     self._drain(client), self._signals.first.wait(), client.wait()
@@ -82,14 +98,19 @@ class WorkerRun:
         if not stopping.done():
             await client.stop(hard=True)
         summary = await stopping
+        if self._supervised is not None and summary is not None:
+            self._supervised.report_end(summary)
         if summary is not None and not summary.drained:
-            note(f"{summary.returned} resources were given back unfinished")
+            self._tell(f"{summary.returned} resources were given back unfinished")
             return self._signals.exit_code
         if not drain:
             return ExitCode.DONE
         if self._signals.first.is_set():
             return self._signals.exit_code  # asked to end before nothing was due
         some_failed = summary is not None and summary.counts.failed > 0
+        if self._supervised is not None and self._supervised.drain_began is not None:
+            # What failed in the process that this one replaces counts too.
+            some_failed, began = True, self._supervised.drain_began
         if some_failed and await self._any_failed_since(client, began):
             return ExitCode.SOME_FAILED
         return ExitCode.DONE
@@ -143,4 +164,13 @@ class WorkerRun:
         if self._client is None and self._task is not None:
             self._task.cancel()  # nothing runs yet
             return
-        note("draining: running work is finished, nothing new begins; once more to stop at once")
+        self._tell(
+            "draining: running work is finished, nothing new begins; once more to stop at once"
+        )
+
+    def _on_second_signal(self) -> None:
+        self._tell("stopping at once: running work is cancelled and given back")
+
+    def _on_supervisor_lost(self) -> None:
+        log.warning("supervisor lost", extra={"component": "worker"})
+        self._signals.drain()
