@@ -6,6 +6,9 @@ alter table delta_resource drop constraint delta_resource_key;
 alter table delta_resource
     add constraint delta_resource_key unique (object_id, kind, namespace);
 
+-- The name that all connections of a worker's process bear, and nobody else's.
+alter table delta_worker add column application_name text;
+
 -- One row per periodic service, whichever process runs it.
 create table delta_tick (
     name text primary key,
@@ -38,7 +41,7 @@ create table delta_tick_run (
     id bigint generated always as identity primary key,
     name text not null references delta_tick (name) on delete cascade,
     run_id text not null,
-    -- null while it runs.
+    -- null while it runs; skipped when it was stopped, or its database went away.
     outcome text,
     holder text not null,
     started_at timestamptz not null default now(),
@@ -47,10 +50,14 @@ create table delta_tick_run (
     count bigint,
     count_key text,
     error text,
-    constraint outcome_known check (outcome in ('success', 'failed'))
+    constraint outcome_known check (outcome in ('success', 'failed', 'skipped'))
 );
 
 create index delta_tick_run_of on delta_tick_run (name, id);
+
+-- When an application or an operator last set this namespace's limits, TTL and retention; null:
+-- never, it is known by its resources only.
+alter table delta_namespace add column configured_at timestamptz;
 
 -- What operators have paused; `until` null: until it is resumed.
 create table delta_pause (

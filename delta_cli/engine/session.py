@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,8 @@ class Session:
         self._listeners: dict[tuple[str, ...], Listener] = {}
         self._background: list[asyncio.Task[None]] = []
         self._exits: AsyncExitStack = AsyncExitStack()
+        # All our connections bear it, and nobody else's: by it, those of a lost worker are found.
+        self._name: str = f"delta {os.getpid()}-{secrets.token_hex(4)}"
 
     async def open(self) -> None:
         """Connect, check the schema, and make the application known."""
@@ -55,7 +58,7 @@ class Session:
 
     async def _open(self) -> None:
         dsn, is_embedded = await self._find_dsn()
-        self._database = Database(dsn, schema=self._config.schema)
+        self._database = self._database_at(dsn)
         await self._database.open()
         if self._database.is_pooled and self._config.direct_dsn is None:
             # LISTEN is of one server session, which a pooler gives to whoever comes next.
@@ -70,6 +73,9 @@ class Session:
         self._run_in_background(self._hints.run())
         if adopted:
             self.send_hint(WORK, self._controllers)
+
+    def _database_at(self, dsn: str) -> Database:
+        return Database(dsn, schema=self._config.schema, application_name=self._name)
 
     async def _find_dsn(self) -> tuple[str, bool]:
         source = resolve_dsn(self._given_dsn, os.environ)
@@ -133,7 +139,7 @@ class Session:
         if channels not in self._listeners:
             database = self.database
             if config.direct_dsn is not None:
-                database = Database(config.direct_dsn, schema=config.schema)
+                database = self._database_at(config.direct_dsn)
             identity = f"{os.getpid()}-{id(self):x}-{channels[0]}"
             self._listeners[channels] = Listener(database, identity=identity)
             self._run_in_background(self._listeners[channels].run(channels))

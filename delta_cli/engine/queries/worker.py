@@ -2,10 +2,13 @@
 
 from typing import Final, LiteralString
 
-# A process begins to work.
+# A process begins to work. Its connections all bear one name that nobody else's do.
 REGISTER: Final[LiteralString] = """
-insert into delta_worker (host, pid, version, kinds, namespaces, capacity)
-values (%(host)s, %(pid)s, %(version)s, %(kinds)s, %(namespaces)s, %(capacity)s)
+insert into delta_worker (host, pid, version, kinds, namespaces, capacity, application_name)
+values (
+    %(host)s, %(pid)s, %(version)s, %(kinds)s, %(namespaces)s, %(capacity)s,
+    current_setting('application_name')
+)
 returning id
 """
 
@@ -48,6 +51,25 @@ where id = any(array(
     for update skip locked
 ))
 returning id
+"""
+
+# End what a lost worker keeps locked. The server cannot commit a claim whose answer nobody reads,
+# and a frozen or cut-off process would hold its rows for as long as its connection seems to live.
+# Sessions that hold nothing are left alone, and so is a process that has come back under a new
+# identity. A pooler may name sessions as it likes; those of other users are not ours to end.
+END_STUCK_SESSIONS: Final[LiteralString] = """
+select count(pg_terminate_backend(session.pid))
+from delta_worker as worker
+join pg_stat_activity as session using (application_name)
+where worker.state = 'lost'
+and worker.application_name like 'delta %%-%%'
+and session.datname = current_database()
+and session.usename = current_user
+and (session.wait_event = 'ClientWrite' or session.state like 'idle in transaction%%')
+and not exists (
+    select from delta_worker as later
+    where later.application_name = worker.application_name and later.id > worker.id
+)
 """
 
 # Every worker that is there, and those that ended of late.

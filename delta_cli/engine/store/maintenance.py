@@ -1,8 +1,11 @@
 """One bounded batch of each maintenance: each returns how many rows it moved."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, LiteralString
+
+from psycopg.errors import InsufficientPrivilege
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.queries import event, inform_run, resource, work, worker
@@ -16,9 +19,16 @@ async def _count(
 
 
 async def mark_lost_workers(connection: Connection, *, lost_after: timedelta) -> list[int]:
-    """Give up the workers that were silent for `lost_after`. Returns their ids."""
+    """Give up the workers that were silent for `lost_after`, and unlock what the lost keep locked.
+
+    Returns the ids of those that were given up now.
+    """
     cursor = await connection.execute(worker.MARK_LOST, {"lost_after": lost_after})
-    return [row[0] for row in await cursor.fetchall()]
+    lost = [row[0] for row in await cursor.fetchall()]
+    # A server that does not let us must not keep us from rescuing all else.
+    with suppress(InsufficientPrivilege):
+        await _count(connection, worker.END_STUCK_SESSIONS, {})
+    return lost
 
 
 async def rescue_resources(connection: Connection, *, batch: int) -> int:
