@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 WORK: Final = "work"  # payload: a kind with rows that are due, or a lane as "kind namespace"
 INFORM: Final = "inform"  # payload: a kind with a queued inform run
 EVENT: Final = "event"  # no payload
-
+CONTROL: Final = "control"  # no payload: limits, grants, pauses or cancels have changed
 
 #: Lanes of one batch that are hinted at one by one; of more, only the kind.
 _MOST_LANES: Final = 8

@@ -54,14 +54,21 @@ class _Kind:
     backoff: RetryPolicy
 
 
+class Cancelled(Exception):
+    """What a work failed of that an operator cancelled."""
+
+
 @dataclass(slots=True, eq=False)
 class _Runner:
-    """One long-lived task. `deadline` is the event loop's time; None while it may run for ever."""
+    """One long-lived task. `deadline` is the event loop's time; None while it may run for ever.
+
+    `interrupted` is why its work was cancelled, which counts whatever the work makes of that.
+    """
 
     task: asyncio.Task[None] | None = None
     claim: Resource[Any] | None = None
     deadline: float | None = None
-    timed_out: bool = False
+    interrupted: Exception | None = None
     abandoned: bool = False
     thread: asyncio.Future[Any] | None = None
     wake: asyncio.Future[None] | None = None
@@ -120,6 +127,22 @@ class Executor:
             # Before the runners are cancelled: they must not take it for a deadline.
             self._closing = True
             await self._end_runners()
+
+    def cancel(self, resource_id: int, term: int, actor: str) -> None:
+        """Let the work of one claim fail, running or queued; the claim of another term goes on."""
+        error = Cancelled(f"cancelled by {actor}")
+        for claim in self._queue:
+            if claim.id == resource_id and claim.term == term:
+                self._queue.remove(claim)
+                self._free(claim)
+                self._finish(self._outcome(self._kinds[claim.kind], claim, error, 0.0))
+                return
+        for runner in self._runners:
+            claim = runner.claim
+            if claim is not None and claim.id == resource_id and claim.term == term:
+                now = asyncio.get_running_loop().time()
+                self._interrupt(runner, runner.interrupted or error, now)
+                return
 
     def abandon(self) -> list[Resource[Any]]:
         """Cancel what runs. Returns the claims that are not finished; they are no longer ours."""
@@ -205,7 +228,7 @@ class Executor:
         kind = self._kinds[claim.kind]
         started = time.perf_counter()
         runner.claim = claim
-        runner.timed_out = False
+        runner.interrupted = None
         thread = runner.thread = None
         if kind.timeout_s is not None:
             runner.deadline = asyncio.get_running_loop().time() + kind.timeout_s
@@ -231,9 +254,9 @@ class Executor:
             runner.claim = None
         if runner.abandoned:
             return  # given back already, and its slot seen to
-        if runner.timed_out:
+        if runner.interrupted is not None:
             await self._let_interrupt_pass()
-            error = TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
+            error = runner.interrupted
         if thread is None or thread.done():
             self._free(claim)
         else:
@@ -246,15 +269,21 @@ class Executor:
         if self._worker.starved or self._worker.draining:
             self._worker.work_wake.set()
 
-    # Time limits
+    # Time limits and cancels
 
     def _interrupt_overdue(self, now: float) -> None:
         for runner in self._runners:
-            if runner.deadline is not None and now >= runner.deadline and runner.task is not None:
-                runner.timed_out = True
-                # A work that swallows its cancellation is asked again a second later.
-                runner.deadline = now + 1.0
-                runner.task.cancel()
+            if runner.deadline is not None and now >= runner.deadline and runner.claim is not None:
+                # Of a work that was cancelled, this is the second time that it is asked.
+                error = runner.interrupted or _overdue(self._kinds[runner.claim.kind])
+                self._interrupt(runner, error, now)
+
+    def _interrupt(self, runner: _Runner, error: Exception, now: float) -> None:
+        runner.interrupted = error
+        # A work that swallows its cancellation is asked again a second later.
+        runner.deadline = now + 1.0
+        if runner.task is not None:
+            runner.task.cancel()
 
     async def _let_interrupt_pass(self) -> None:
         """Absorb our cancellation, also one that arrives when the work has just ended by itself."""
@@ -305,9 +334,22 @@ class Executor:
                 _SUCCESS,
                 EventCategory.OBJECT_SYNCED,
                 duration_ms,
+                None,
+                claim.kind,
+                claim.namespace,
             )
         landing, category, kept = self._land(kind, claim, error)
-        return Outcome(claim.id, claim.term, claim.generation, landing, category, duration_ms, kept)
+        return Outcome(
+            claim.id,
+            claim.term,
+            claim.generation,
+            landing,
+            category,
+            duration_ms,
+            kept,
+            claim.kind,
+            claim.namespace,
+        )
 
     def _land(
         self, kind: _Kind, claim: Resource[Any], error: BaseException
@@ -360,6 +402,10 @@ def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
     except StopIteration as error:
         # No future takes one: who waits for the thread would wait for ever.
         raise RuntimeError("work() raised StopIteration") from error
+
+
+def _overdue(kind: _Kind) -> TimeoutError:
+    return TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
 
 
 async def _result_of(thread: asyncio.Future[Any]) -> None:

@@ -2,11 +2,9 @@
 
 from typing import Final, LiteralString
 
-# Make a kind known, with the settings of the application that started last. A kind that is new, or
-# whose interval was switched on, is due for its first run at once; a shorter interval draws the
-# next run nearer.
+# Make a kind known; one that informs is due for its first run at once. No row: it is known already.
 REGISTER: Final[LiteralString] = """
-insert into delta_controller as known (
+insert into delta_controller (
     kind, inform_interval, inform_due_at, parallelism, fleet_parallelism, object_schema
 )
 values (
@@ -14,19 +12,56 @@ values (
     case when %(inform_interval)s::interval is not null then now() end,
     %(parallelism)s, %(fleet_parallelism)s, %(object_schema)s
 )
-on conflict (kind) do update
-set inform_interval = excluded.inform_interval,
+on conflict (kind) do nothing
+returning kind
+"""
+
+# The settings of the application that started last hold. A kind whose interval was switched on is
+# due for its first run at once; a shorter interval draws the next run nearer. The limit across the
+# fleet that it had is read under the lock of the row: of two that start at once, the second is told
+# what the first has set.
+SET: Final[LiteralString] = """
+with before as materialized (
+    select kind, fleet_parallelism from delta_controller where kind = %(kind)s for update
+)
+update delta_controller as known
+set inform_interval = %(inform_interval)s,
     inform_due_at = case
-        when excluded.inform_interval is not null
-            then least(coalesce(known.inform_due_at, now()), now() + excluded.inform_interval)
+        when %(inform_interval)s::interval is not null
+            then least(coalesce(known.inform_due_at, now()), now() + %(inform_interval)s::interval)
     end,
-    parallelism = excluded.parallelism,
-    fleet_parallelism = excluded.fleet_parallelism,
-    object_schema = excluded.object_schema,
+    parallelism = %(parallelism)s,
+    fleet_parallelism = %(fleet_parallelism)s,
+    object_schema = %(object_schema)s,
     registered_at = now()
+from before
+where known.kind = before.kind
+returning before.fleet_parallelism
 """
 
 # Every kind that has ever had a controller.
 KINDS: Final[LiteralString] = """
 select kind from delta_controller order by kind
+"""
+
+# The same with their settings, and how their informers fare.
+LIST: Final[LiteralString] = """
+select
+    kind,
+    extract(epoch from inform_interval)::float8 as inform_interval_s,
+    last_inform_time,
+    inform_due_at,
+    inform_failures,
+    parallelism,
+    fleet_parallelism,
+    object_schema,
+    registered_at,
+    exists (
+        select from delta_pause as pause
+        where pause.scope = 'kind'
+        and pause.name = controller.kind
+        and coalesce(pause.until, 'infinity') > now()
+    ) as paused
+from delta_controller as controller
+order by kind
 """

@@ -137,3 +137,9 @@ async def get_run(connection: Connection, run_id: int) -> InformRun:
     if row is None:
         raise NotFound(f"there is no inform run {run_id}")
     return inform_run(row)
+
+
+async def list_runs(connection: Connection, kind: str | None, *, limit: int) -> list[InformRun]:
+    """The newest runs, of one kind or of all."""
+    cursor = await connection.execute(queries.LIST, {"kind": kind, "limit": limit})
+    return [inform_run(row) for row in await cursor.fetchall()]

@@ -1,0 +1,69 @@
+"""Pause and resume kinds, namespaces, workers and ticks, and tell what is paused."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from delta_cli.engine.database import Connection
+from delta_cli.engine.model import Pause, PauseScope
+from delta_cli.engine.queries import pause as queries
+from delta_cli.engine.statements import Statement, Steps
+
+
+def pause_steps(
+    scope: PauseScope,
+    name: str,
+    *,
+    reason: str | None,
+    actor: str | None,
+    lasting: timedelta | None,
+) -> Steps[Pause | None]:
+    """Pause, or replace the reason and the end of a pause. None: there is no such thing."""
+    rows = yield Statement(
+        queries.PAUSE,
+        {
+            "scope": scope.value,
+            "name": name,
+            "reason": reason,
+            "actor": actor,
+            "lasting": lasting,
+        },
+    )
+    return _pause(rows[0]) if rows else None
+
+
+def resume_steps(scope: PauseScope, name: str) -> Steps[Pause | None]:
+    """End a pause, and tell what it was. None: it was not paused."""
+    rows = yield Statement(queries.RESUME, {"scope": scope.value, "name": name})
+    return _pause(rows[0]) if rows else None
+
+
+async def in_force(connection: Connection) -> list[Pause]:
+    """What is paused now."""
+    cursor = await connection.execute(queries.IN_FORCE)
+    return [_pause(row) for row in await cursor.fetchall()]
+
+
+async def find(connection: Connection, scope: PauseScope, name: str) -> Pause | None:
+    """The pause of one thing, if it is paused now."""
+    cursor = await connection.execute(queries.FIND, {"scope": scope.value, "name": name})
+    row = await cursor.fetchone()
+    return None if row is None else _pause(row)
+
+
+async def hand_over(connection: Connection, *, from_worker: int, to_worker: int) -> None:
+    """Let the pause of a worker follow it to its new id."""
+    await connection.execute(
+        queries.HAND_OVER, {"from_worker": from_worker, "to_worker": to_worker}
+    )
+
+
+async def names(connection: Connection, scope: PauseScope) -> list[str]:
+    """All that there is of one scope."""
+    cursor = await connection.execute(queries.NAMES, {"scope": scope.value})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+def _pause(row: Sequence[Any]) -> Pause:
+    scope, *rest = row
+    return Pause(PauseScope(scope), *rest)
