@@ -15,6 +15,7 @@ from delta_cli.engine.queries import resource as resource_queries
 from delta_cli.engine.settings import NamespaceConfig, check_namespace
 
 _SETTINGS: Final = tuple(field.name for field in fields(NamespaceConfig))
+_LIMITS: Final = ("max_workers", "fleet_max_workers")
 #: The passes count back from now: beyond this the database's calendar ends.
 _LONGEST: Final = timedelta(days=36_500)
 
@@ -44,11 +45,7 @@ async def change_namespace(
     connection: Connection, name: str, settings: Mapping[str, Any]
 ) -> list[SettingChange]:
     """Set some settings of a namespace; the others stay. Raises ConfigError."""
-    unknown = [setting for setting in settings if setting not in _SETTINGS]
-    if unknown:
-        raise ConfigError(
-            f"a namespace has no setting {unknown[0]!r}", hint=f"it has: {', '.join(_SETTINGS)}"
-        )
+    _check_settings(settings)
     _check_name(name)
     async with connection.transaction():
         await _make_known(connection, name)
@@ -85,6 +82,16 @@ async def _set(connection: Connection, name: str, config: NamespaceConfig) -> li
         for (setting, new), old in zip(given.items(), before, strict=True)
         if was_configured and old != new
     ]
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for setting, value in settings.items():
+        if setting not in _SETTINGS:
+            raise ConfigError(
+                f"a namespace has no setting {setting!r}", hint=f"it has: {', '.join(_SETTINGS)}"
+            )
+        if setting not in _LIMITS and not isinstance(value, timedelta | None):
+            raise ConfigError(f"{setting} must be a timedelta or None, got {value!r}")
 
 
 def _check(name: str, config: NamespaceConfig) -> None:

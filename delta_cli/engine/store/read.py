@@ -10,7 +10,8 @@ from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
-from delta_cli.engine.model import KindStatus, ResourceRow, WorkerRow
+from delta_cli.engine.model import KindStatus, QuotaRow, ResourceRow, WorkerRow
+from delta_cli.engine.queries import gauge as gauge_queries
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.queries import worker as worker_queries
 from delta_cli.engine.statements import Statement, Steps
@@ -112,6 +113,13 @@ async def workers(connection: Connection, *, ended: bool = False) -> list[Worker
     """The workers that are there; with `ended`, also those that stopped or were lost."""
     async with connection.cursor(row_factory=class_row(WorkerRow)) as cursor:
         await cursor.execute(worker_queries.LIST, {"ended": ended})
+        return await cursor.fetchall()
+
+
+async def quotas(connection: Connection) -> list[QuotaRow]:
+    """The limits across the fleet, and how much of each is granted and used."""
+    async with connection.cursor(row_factory=class_row(QuotaRow)) as cursor:
+        await cursor.execute(gauge_queries.QUOTAS)
         return await cursor.fetchall()
 
 
