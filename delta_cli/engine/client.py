@@ -3,37 +3,47 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, overload
+from weakref import WeakSet
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
+from delta_cli.engine.control import ControlPlane
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError, InvalidObject
-from delta_cli.engine.events import Subscription
+from delta_cli.engine.events import Following, Subscription
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.model import (
+    Event,
     EventCategory,
     InformCounts,
     InformOutcome,
     InformResult,
     InformRun,
+    PauseScope,
     ResourceRow,
     Status,
+    SubscriptionRow,
+    TickOutcome,
+    TickRow,
 )
 from delta_cli.engine.runtime import Runtime, WorkerSummary
 from delta_cli.engine.session import CallersConnection, Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
-from delta_cli.engine.store import read, repair, runs
+from delta_cli.engine.store import events, read, repair, runs, subscriptions, ticks
 from delta_cli.engine.store.events import EventFilter
 from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
+from delta_cli.engine.ticking import Ticks
+from delta_cli.engine.waiting import AwaitedState, Wait, awaited_states
 
 _PAGE: Final = 500
 _SETTLED_POLL_S: Final = 0.05
@@ -53,10 +63,14 @@ class Client:
         self.config: Config = config or Config()
         self.controllers: Controllers = Controllers(self.config.controllers)
         self._session: Session = Session(dsn, self.config, self.controllers)
+        #: What operators do to the fleet and look at: pauses, cancels, limits, workers, runs.
+        self.control: ControlPlane = ControlPlane(self._session, self._hint)
         self._runtime: Runtime | None = None
         self._working: asyncio.Task[WorkerSummary] | None = None
+        self._ticks: Ticks | None = None
         self._known_namespaces: frozenset[str] = frozenset()
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     # Opening and closing
 
@@ -75,13 +89,25 @@ class Client:
     async def open(self) -> None:
         """Connect, check the schema, and make the application known."""
         await self._session.open()
+        self._ticks = Ticks(
+            self.database,
+            self._session.config,
+            hints=self._session.hints,
+            wake_here=self._wake_here,
+            may_judge=lambda: self._runtime is None or self._runtime.worker.may_judge,
+        )
 
     async def close(self) -> None:
-        """Stop working (a drain) and close every connection."""
+        """Stop working (a drain), end every subscription and close every connection."""
         try:
             if self._working is not None:
                 await self.stop()
         finally:
+            for subscription in tuple(self._subscriptions):
+                await subscription.aclose()
+            ticking, self._ticks = self._ticks, None
+            if ticking is not None:
+                await ticking.close()
             await self._session.close()
 
     @property
@@ -115,6 +141,7 @@ class Client:
             controllers,
             hints=self._session.hints,
             listener=self._session.listener(WORK, INFORM),
+            ticks=self._open_ticks.attached(),
             namespaces=namespaces,
         )
         token = current_client.set(self)
@@ -167,6 +194,36 @@ class Client:
             if await self.drained(kinds):
                 return
             await asyncio.sleep(_SETTLED_POLL_S)
+
+    # Ticks
+
+    async def tick(self, name: str) -> TickOutcome:
+        """Force one tick of a periodic service in this process, under the fleet's lock.
+
+        It counts as the interval's run. `ticks()` says why it was skipped, and who has the lock.
+        Raises NotFound for a tick that this process does not have: each has the built-in ones,
+        and those of its `Config(ticks=[...])`.
+        """
+        token = current_client.set(self)
+        try:
+            return await self._open_ticks.tick(name)
+        finally:
+            current_client.reset(token)
+
+    async def ticks(self) -> list[TickRow]:
+        """Every periodic service that the fleet knows, with its health and its last 20 runs."""
+        async with self._session.connection() as connection:
+            return await ticks.list_ticks(connection)
+
+    @property
+    def _open_ticks(self) -> Ticks:
+        assert self.database
+        assert self._ticks is not None
+        return self._ticks
+
+    def _wake_here(self, channel: str) -> None:
+        if self._runtime is not None:
+            self._runtime.wake(channel, None)
 
     # Informing
 
@@ -275,6 +332,7 @@ class Client:
 
     async def _inform_foreground(self, kind: str, steps: Steps[InformRun]) -> InformRun:
         self._require_runnable(kind)
+        await self.control.require_unpaused(PauseScope.KIND, kind)
         # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self._session.run(steps)
         was_working = self._runtime is not None
@@ -422,31 +480,109 @@ class Client:
                 workers=await read.workers(connection),
             )
 
+    async def timeline(self, row: ResourceRow, *, limit: int = 20) -> list[Event]:
+        """The last events of a resource, the newest last, among the newest 3,000,000 of the log."""
+        async with self._session.connection() as connection:
+            return await events.timeline(connection, row.id, limit=limit)
+
+    # Events
+
     def subscribe(
         self,
         *categories: EventCategory | str,
         kinds: Sequence[str] | None = None,
         namespaces: Sequence[str] | None = None,
         after: int | datetime | None = None,
+        name: str | None = None,
         follow: bool = True,
+        auto_acknowledge: bool = True,
     ) -> Subscription:
         """The ordered log as an async iterator: of the named categories, or all.
 
         `after`: None for from now, an event id (exclusive; 0: from the beginning), or a time.
-        Its `position` is where to resume. Raises ConfigError for an unknown category.
+        `name`: the database keeps the position under this name, and a later subscription goes on
+        after what this one has acknowledged; `after` sets it anew. One reader at a time: two of one
+        name both get everything. `auto_acknowledge=False`: only `acknowledge()` moves the position.
+        `follow=False` ends at the newest event. Raises ConfigError for an unknown category, a bad
+        name, or a filter that lets nothing through.
         """
-        return Subscription(
-            self.database,
-            EventFilter(
-                categories=[_category(category) for category in categories] or None,
-                kinds=kinds,
-                namespaces=namespaces,
-            ),
-            after=after,
-            listener=self._session.listener(EVENT) if follow else None,
-            poll_interval=self.config.poll_interval,
-            follow=follow,
+        chosen = EventFilter(
+            categories=[_category(category) for category in categories] or None,
+            kinds=_some("kinds", kinds),
+            namespaces=_some("namespaces", namespaces),
         )
+        following = Following(
+            after=after, name=name, follow=follow, auto_acknowledge=auto_acknowledge
+        )
+        return self._subscribe(chosen, following)
+
+    def _subscribe(self, chosen: EventFilter, following: Following) -> Subscription:
+        subscription = Subscription(
+            self.database,
+            chosen,
+            following,
+            listener=self._session.listener(EVENT) if following.follow else None,
+            poll_interval=self.config.poll_interval,
+        )
+        self._subscriptions.add(subscription)
+        return subscription
+
+    async def subscriptions(self) -> list[SubscriptionRow]:
+        """The names of subscriptions, and how far each has come."""
+        async with self._session.connection() as connection:
+            return await subscriptions.subscriptions(connection)
+
+    async def remove_subscription(self, name: str) -> None:
+        """Forget a name; who still reads under it gets NotFound. Raises NotFound."""
+        async with self._session.connection() as connection:
+            await subscriptions.remove(connection, name)
+
+    @overload
+    async def wait_for(
+        self,
+        resource: ResourceRow | InformResult,
+        *,
+        state: AwaitedState = ...,
+        timeout: timedelta | None = ...,
+    ) -> ResourceRow: ...
+
+    @overload
+    async def wait_for(
+        self,
+        resource: str,
+        object_id: str,
+        *,
+        namespace: str = ...,
+        state: AwaitedState = ...,
+        timeout: timedelta | None = ...,
+    ) -> ResourceRow: ...
+
+    async def wait_for(
+        self,
+        resource: ResourceRow | InformResult | str,
+        object_id: str | None = None,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        state: AwaitedState = ResourceState.SYNCED,
+        timeout: timedelta | None = None,
+    ) -> ResourceRow:
+        """Until a resource (a row, or its kind and id) is in a state, or one of several.
+
+        Returns its row as it stands then; at once if it is there already. It follows the events of
+        the log, so only states that these tell of can be waited for: synced, failed, degraded and
+        deleted, else ConfigError. Raises NotFound; WaitTimeout, naming the state, when that takes
+        longer than `timeout` (None: no limit); and StateConflict as soon as the resource is
+        degraded or deleted and waited for in another state, since it stays so by itself.
+        """
+        states = awaited_states(state)
+        kind, object_id, namespace = _key_of(resource, object_id, namespace)
+        only = EventFilter(kinds=[kind], namespaces=[namespace], object_ids=[object_id])
+        wait = Wait(
+            states,
+            look=partial(self.get, kind, object_id, namespace=namespace),
+            subscribe=partial(self._subscribe, only, Following()),
+        )
+        return await wait.run(timeout)
 
 
 def _category(value: EventCategory | str) -> str:
@@ -457,3 +593,27 @@ def _category(value: EventCategory | str) -> str:
             f"unknown event category {str(value)!r}",
             hint=f"categories: {', '.join(EventCategory)}",
         ) from None
+
+
+def _some(name: str, values: Sequence[str] | None) -> list[str] | None:
+    """A filter that lets something through; None: everything."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not values:
+        raise ConfigError(
+            f"{name} is {values!r}, not a list of some", hint="name some, or give None for all"
+        )
+    return list(values)
+
+
+def _key_of(
+    resource: ResourceRow | InformResult | str, object_id: str | None, namespace: str
+) -> tuple[str, str, str]:
+    row = resource.row if isinstance(resource, InformResult) else resource
+    if isinstance(row, ResourceRow):
+        return row.kind, row.object_id, row.namespace
+    if object_id is None:
+        raise ConfigError(
+            f"kind {row!r} alone names no resource", hint="give the object's id beside it"
+        )
+    return row, object_id, namespace

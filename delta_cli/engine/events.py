@@ -1,18 +1,49 @@
 """Subscriptions: an async iterator over the ordered log, which remembers how far it has come."""
 
 import asyncio
+import logging
+import weakref
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from delta_cli.engine.database import Connection, Database, while_away
+from delta_cli.engine.cursor import NamedCursor
+from delta_cli.engine.database import AWAY, Database, while_away
+from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.model import Event, EventGap
+from delta_cli.engine.settings import check_kind
 from delta_cli.engine.store import events
-from delta_cli.engine.store.events import EventFilter, Page
+from delta_cli.engine.store.events import EventFilter
+
+log = logging.getLogger(__name__)
 
 _PAGE: Final = 1_000
+_LARGEST_ID: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """Where a subscription begins (`after` None: from now, or where its name is) and ends.
+
+    `follow` False ends it at what is the end of the log when it gets there.
+    """
+
+    after: int | datetime | None = None
+    name: str | None = None
+    follow: bool = True
+    auto_acknowledge: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.after, int) and not 0 <= self.after <= _LARGEST_ID:
+            raise ConfigError(
+                f"after {self.after} is no id of an event",
+                hint="give the id of the last event that you have seen; 0: from the beginning",
+            )
+        if self.name is not None:
+            _check_name(self.name)
 
 
 class Subscription(AsyncIterator[Event | EventGap]):
@@ -20,28 +51,40 @@ class Subscription(AsyncIterator[Event | EventGap]):
 
     `position` is the id to resume from: pass it as `after` to miss nothing. A slow reader falls
     behind and loses nothing within retention; what was cut before it came is told as an `EventGap`,
-    once. Close it with `aclose()` or by leaving `async with`.
+    once. Close it with `aclose()` or by leaving `async with`; closing its client ends it too.
+
+    With a name, the database keeps the position. What was handed out counts as handled when the
+    next event is asked for, and is written within a second and at the end; an event that was being
+    handled when its reader died is handed out again. `acknowledge()` writes at once.
     """
 
     def __init__(
         self,
         database: Database,
         chosen: EventFilter,
+        following: Following,
         *,
-        after: int | datetime | None,
         listener: Listener | None,
         poll_interval: timedelta,
-        follow: bool = True,
     ) -> None:
-        self.position: int | None = after if isinstance(after, int) else None
-        self._since: datetime | None = after if isinstance(after, datetime) else None
+        after = following.after
+        self.position: int | None = after if isinstance(after, int) and after > 0 else None
         self._database: Database = database
         self._chosen: EventFilter = chosen
-        self._follow: bool = follow
+        self._following: Following = following
         self._poll_s: float = poll_interval.total_seconds()
+        self._cursor: NamedCursor | None = None
+        if following.name is not None:
+            self._cursor = NamedCursor(database, following.name)
         self._page: list[Event | EventGap] = []
         self._wake: asyncio.Event = asyncio.Event()
-        self._unhook = listener.on(EVENT, lambda _: self._wake.set()) if listener else None
+        self._unhook: weakref.finalize[[], Subscription] | None = None
+        if listener is not None:
+            # Nothing that outlives an iterator which nobody closes may hold it.
+            wake = self._wake
+            self._unhook = weakref.finalize(self, listener.on(EVENT, lambda _: wake.set()))
+        self._begun: bool = False
+        self._resumed: bool = False  # at what its name had acknowledged
         self._caught_up: bool = False  # the last page was the end of the log
         self._closed: bool = False
 
@@ -56,27 +99,71 @@ class Subscription(AsyncIterator[Event | EventGap]):
         return self
 
     async def begin(self) -> int:
-        """Fix where to begin, if that is now or a time. Returns the position."""
+        """Fix where to begin, if that is now, a time or a name. Returns the position."""
+        if not self._begun:
+            await while_away("subscription", self._begin)
         if self.position is None:
-            self.position = await while_away("subscription", self._find_begin)
+            raise DeltaError("this subscription is closed", hint="subscribe again")
         return self.position
 
+    async def _begin(self) -> None:
+        if self._closed:
+            return
+        position = self.position
+        if position is None:
+            position = await self._find_begin()
+        if self._cursor is not None:
+            anew = self._following.after is not None
+            stored = await self._cursor.open(position, anew=anew)
+            self._resumed, position = not anew, stored
+        self.position, self._begun = position, True
+
+    async def _find_begin(self) -> int:
+        after = self._following.after
+        async with self._database.connection() as connection:
+            if isinstance(after, datetime):
+                before = await events.id_before(connection, after)
+                if before is not None:
+                    return before
+            bounds = await events.bounds(connection)
+        # From the beginning: nothing was asked for that has been cut already.
+        return bounds.oldest - 1 if after == 0 else bounds.newest
+
     async def __anext__(self) -> Event | EventGap:
+        if self._cursor is not None and self._begun:
+            await self._count_as_handled(self._cursor)
         while not self._page:
             if self._closed:
                 raise StopAsyncIteration
-            await self.begin()
-            if self._caught_up and self._follow:
+            if not self._begun:
+                await while_away("subscription", self._begin)
+            if self._caught_up and self._following.follow:
                 await self._wait()
             self._wake.clear()
-            self._page = await while_away("subscription", self._read)
-            self._caught_up = len(self._page) < _PAGE
-            if not self._page and not self._follow:
+            await while_away("subscription", self._read)
+            if not self._page and not self._following.follow:
+                await self._write()
                 raise StopAsyncIteration
         item = self._page.pop()
         if isinstance(item, Event):
             self.position = item.id
+        elif self.position is not None:
+            self.position += item.count
         return item
+
+    async def acknowledge(self) -> None:
+        """Write at once that all that was handed out is handled, also the newest.
+
+        Raises ConfigError for a subscription without a name, and NotFound when its name has been
+        removed.
+        """
+        if self._cursor is None:
+            raise ConfigError(
+                "this subscription has no name to acknowledge for",
+                hint="subscribe(name=...) keeps the position in the database",
+            )
+        self._cursor.handled = max(self._cursor.handled, await self.begin())
+        await self._write()
 
     async def aclose(self) -> None:
         """End the iteration and free what it holds."""
@@ -84,50 +171,70 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self._page.clear()
         if self._unhook is not None:
             self._unhook()
-            self._unhook = None
         self._wake.set()
+        if self._cursor is not None:
+            try:
+                await self._cursor.write()
+            except (*AWAY, NotFound) as error:
+                # At least once: what was not written is handed out again.
+                log.warning(
+                    "position not written",
+                    extra={"component": "subscription", "error": " ".join(str(error).split())},
+                )
 
-    async def _find_begin(self) -> int:
-        async with self._database.connection() as connection:
-            if self._since is not None:
-                return await events.id_before(connection, self._since)
-            newest, _ = await events.bounds(connection)
-            return newest
+    async def _count_as_handled(self, cursor: NamedCursor) -> None:
+        if self._following.auto_acknowledge and self.position is not None:
+            cursor.handled = max(cursor.handled, self.position)
+        if cursor.due_in() == 0.0:
+            await self._write()
 
-    async def _read(self) -> list[Event | EventGap]:
-        """The next page, newest first so that it pops in order."""
-        assert self.position is not None
+    async def _write(self) -> None:
+        if self._cursor is not None:
+            await while_away("subscription", self._cursor.write)
+
+    async def _read(self) -> None:
+        """Read the next page, newest first so that it pops in order."""
         position = self.position
+        if self._closed or position is None:
+            return
         async with self._database.connection() as connection:
-            page = await self._page_after(connection, position)
-            if not page.events:
-                page = await self._skip(connection, position)
-        items: list[Event | EventGap] = [*reversed(page.events)]
+            page = await events.page(connection, self._chosen, after_id=position, limit=_PAGE)
+        if self._closed or page.bounds is None:
+            self._caught_up = True
+            return
+        self._page = [*reversed(page.events)]
+        self._caught_up = len(self._page) < _PAGE
         # Writers that failed leave holes among the ids, so only what is older than the whole log is
-        # known to be cut. From the very beginning, nothing was asked for that could be missed.
-        missing = page.oldest - position - 1
-        if position > 0 and missing > 0:
-            items.append(EventGap(missing))
-        return items
+        # known to be cut; and not before the first event of a log that was new.
+        missing = page.bounds.oldest - position - 1
+        if missing > 0 and (position > 0 or self._resumed):
+            self._page.append(EventGap(missing))
+        if not self._page and page.bounds.newest > position:
+            self._skip_to(page.bounds.newest)
 
-    async def _page_after(self, connection: Connection, position: int) -> Page:
-        return await events.page(connection, self._chosen, after_id=position, limit=_PAGE)
-
-    async def _skip(self, connection: Connection, position: int) -> Page:
-        """Nothing of interest up to now: do not read that stretch again."""
-        newest, oldest = await events.bounds(connection)
-        if newest <= position:
-            return Page()
-        # The newest first, the page after it: what appears in between is on the page.
-        page = await self._page_after(connection, position)
-        if not page.events:
-            self.position = newest
-            return Page(oldest=oldest)
-        return page
+    def _skip_to(self, newest: int) -> None:
+        """Nothing of interest up to there: do not read that stretch again."""
+        cursor = self._cursor
+        if cursor is not None and cursor.handled == self.position:
+            cursor.handled = newest
+        self.position = newest
 
     async def _wait(self) -> None:
+        wait_s = self._poll_s
+        if self._cursor is not None:
+            due_in = self._cursor.due_in()
+            wait_s = wait_s if due_in is None else min(wait_s, due_in)
         try:
-            async with asyncio.timeout(self._poll_s):
+            async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            pass
+        if self._cursor is not None and self._cursor.due_in() == 0.0:
+            await self._write()
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_kind(name)
+    except InvalidObject as error:
+        raise ConfigError(f"subscription name {name!r} is not valid", hint=error.hint) from None

@@ -333,6 +333,17 @@ class EventGap:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionRow:
+    """A row of `delta_subscription`: a named cursor. `behind` counts the ids of the log beyond."""
+
+    name: str
+    position: int
+    behind: int
+    created_at: datetime
+    acknowledged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KindStatus:
     """How many resources of one kind and namespace are in each state, and how many are due."""
 

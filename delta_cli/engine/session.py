@@ -141,7 +141,9 @@ class Session:
             if config.direct_dsn is not None:
                 database = self._database_at(config.direct_dsn)
             identity = f"{os.getpid()}-{id(self):x}-{channels[0]}"
-            self._listeners[channels] = Listener(database, identity=identity)
+            self._listeners[channels] = Listener(
+                database, echo_from=self.database, identity=identity
+            )
             self._run_in_background(self._listeners[channels].run(channels))
         return self._listeners[channels]
 

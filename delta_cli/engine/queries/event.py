@@ -2,38 +2,95 @@
 
 from typing import Final, LiteralString
 
-# One page beyond a cursor, in order, and the oldest event that was there when it was read.
+# One page beyond a cursor, in order, with the newest and the oldest id that the log held at that
+# moment; a page without events is one row of nulls beside those two.
 PAGE: Final[LiteralString] = """
+select page.*, bounds.newest, bounds.oldest
+from (
+    select
+        (select id from delta_event order by id desc limit 1) as newest,
+        (select id from delta_event order by id limit 1) as oldest
+) as bounds
+left join lateral (
+    select
+        id, at, category::text, resource_id, namespace, kind, object_id, state::text, attempt,
+        max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
+    from delta_event
+    where id > %(after_id)s::bigint
+    and (
+        %(categories)s::text[] is null
+        or category = any(%(categories)s::text[]::delta_event_category[])
+    )
+    and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
+    and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
+    and (%(object_ids)s::text[] is null or object_id = any(%(object_ids)s))
+    order by id
+    limit %(limit)s
+) as page on true
+order by page.id
+"""
+
+# The newest id that anybody has seen, and the oldest that is still there (null: the log is empty).
+# Where retention has emptied the log, ids are counted by their sequence, once no writer is amid its
+# own; a role that may not read the sequence sees zero.
+BOUNDS: Final[LiteralString] = """
+with emptied as materialized (
+    select
+        pg_advisory_xact_lock_shared(
+            hashtextextended(current_schema() || '.delta_event', 0)
+        ) as quiet,
+        pg_get_serial_sequence('delta_event', 'id') as ids
+    where not exists (select from delta_event)
+)
+select
+    coalesce(
+        (select id from delta_event order by id desc limit 1),
+        (
+            select pg_sequence_last_value(ids::regclass)
+            from emptied
+            where has_sequence_privilege(ids, 'usage, select')
+        ),
+        0
+    ) as newest,
+    (select id from delta_event order by id limit 1) as oldest
+"""
+
+# The last id before a time, by bisection: times grow with ids, and a scan would read the whole log.
+# All up to `low` is older, all beyond `high` is not.
+BEFORE: Final[LiteralString] = """
+with recursive bisection(low, high) as (
+    (
+        select
+            (select id - 1 from delta_event order by id limit 1),
+            (select id from delta_event order by id desc limit 1)
+    )
+    union all
+    select
+        case when middle.at < %(at)s then middle.id else low end,
+        case when middle.at < %(at)s then high else middle.id - 1 end
+    from bisection
+    cross join lateral (
+        select (low + high + 1) / 2 as id, (
+            select at from delta_event where id <= (low + high + 1) / 2 order by id desc limit 1
+        ) as at
+    ) as middle
+    where low < high
+)
+select low as after_id from bisection where low = high
+"""
+
+# The last events of one resource, the newest first. There is no index of resources: one more costs
+# each completion as much as the rest of its event. A log is read backwards at ten million rows a
+# second, so it is looked through to a fixed depth.
+TIMELINE: Final[LiteralString] = """
 select
     id, at, category::text, resource_id, namespace, kind, object_id, state::text, attempt,
-    max_attempts, generation, sync_count, worker_id, duration_ms, error, actor,
-    (select id from delta_event order by id limit 1) as oldest
+    max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
 from delta_event
-where id > %(after_id)s
-and (
-    %(categories)s::text[] is null
-    or category = any(%(categories)s::text[]::delta_event_category[])
-)
-and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
-and (%(namespaces)s::text[] is null or namespace = any(%(namespaces)s))
-order by id
+where resource_id = %(resource_id)s
+and id > (select id from delta_event order by id desc limit 1) - %(depth)s::bigint
+order by id desc
 limit %(limit)s
-"""
-
-# The newest id, and the oldest that is still there (0: the log is empty).
-BOUNDS: Final[LiteralString] = """
-select
-    coalesce((select id from delta_event order by id desc limit 1), 0) as newest,
-    coalesce((select id from delta_event order by id limit 1), 0) as oldest
-"""
-
-# The last id before a time: from there, a reader misses nothing since.
-BEFORE: Final[LiteralString] = """
-select coalesce(
-    (select min(id) - 1 from delta_event where at >= %(at)s),
-    (select max(id) from delta_event),
-    0
-) as after_id
 """
 
 # Events past their retention (negative: kept for ever), a batch at a time, the oldest first.

@@ -18,14 +18,23 @@ class EventFilter:
     categories: Sequence[str] | None = None
     kinds: Sequence[str] | None = None
     namespaces: Sequence[str] | None = None
+    object_ids: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The newest id of the log and the oldest that is still there; an empty log ends with both."""
+
+    newest: int
+    oldest: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in order, and the id of the oldest that the log held then (0: not known)."""
+    """Events in order, and the bounds of the log then (None: it was empty)."""
 
-    events: Sequence[Event] = ()
-    oldest: int = 0
+    events: Sequence[Event]
+    bounds: Bounds | None
 
 
 async def page(connection: Connection, chosen: EventFilter, *, after_id: int, limit: int) -> Page:
@@ -37,24 +46,42 @@ async def page(connection: Connection, chosen: EventFilter, *, after_id: int, li
             "categories": _list(chosen.categories),
             "kinds": _list(chosen.kinds),
             "namespaces": _list(chosen.namespaces),
+            "object_ids": _list(chosen.object_ids),
             "limit": limit,
         },
         binary=True,
     )
     found = await cursor.fetchall()
-    return Page([rows.event(row[:-1]) for row in found], found[0][-1]) if found else Page()
+    *nothing, newest, oldest = found[0]
+    bounds = None if newest is None else Bounds(newest, oldest)
+    return Page([] if nothing[0] is None else list(map(rows.event, found)), bounds)
 
 
-async def bounds(connection: Connection) -> tuple[int, int]:
-    """The newest id and the oldest that is still there; 0 when the log is empty."""
+async def bounds(connection: Connection) -> Bounds:
+    """Where the log begins and ends. Of an emptied log, the oldest is the next that will come."""
     row = await (await connection.execute(queries.BOUNDS)).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
+    newest, oldest = row or (0, None)
+    return Bounds(newest, newest + 1 if oldest is None else oldest)
 
 
-async def id_before(connection: Connection, at: datetime) -> int:
-    """The cursor from which a reader misses nothing since `at`."""
+async def id_before(connection: Connection, at: datetime) -> int | None:
+    """The cursor from which a reader misses nothing since `at`; None when the log is empty."""
     row = await (await connection.execute(queries.BEFORE, {"at": at})).fetchone()
-    return row[0] if row else 0
+    return row[0] if row else None
+
+
+#: How many of the newest ids of the log are looked through for the events of one resource.
+TIMELINE_DEPTH = 3_000_000
+
+
+async def timeline(connection: Connection, resource_id: int, *, limit: int) -> list[Event]:
+    """The last events of one resource, the newest last."""
+    cursor = await connection.execute(
+        queries.TIMELINE,
+        {"resource_id": resource_id, "depth": TIMELINE_DEPTH, "limit": limit},
+        binary=True,
+    )
+    return [rows.event(row) for row in reversed(await cursor.fetchall())]
 
 
 async def notify(connection: Connection, channel: str, payload: str) -> None:

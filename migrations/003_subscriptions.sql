@@ -1,0 +1,12 @@
+-- Named cursors: how far each named subscription has come in the log of events.
+
+create table delta_subscription (
+    name delta_kind primary key,
+    -- The id of the newest event that it has acknowledged; it only moves forward, unless it is set anew.
+    position bigint not null,
+    created_at timestamptz not null default now(),
+    acknowledged_at timestamptz not null default now(),
+    constraint position_positive check (position >= 0)
+)
+-- Written every second, and in place.
+with (fillfactor = 50);
