@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.errors import DeltaError as DeltaError
     from delta_cli.engine.errors import EmbeddedError as EmbeddedError
     from delta_cli.engine.errors import InvalidObject as InvalidObject
+    from delta_cli.engine.errors import LockLost as LockLost
     from delta_cli.engine.errors import MigrationEdited as MigrationEdited
     from delta_cli.engine.errors import MigrationPartial as MigrationPartial
     from delta_cli.engine.errors import NotFound as NotFound
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.errors import StateConflict as StateConflict
     from delta_cli.engine.errors import WaitTimeout as WaitTimeout
     from delta_cli.engine.events import Subscription as Subscription
+    from delta_cli.engine.locks import AdvisoryLocker as AdvisoryLocker
     from delta_cli.engine.model import AttemptError as AttemptError
     from delta_cli.engine.model import Change as Change
     from delta_cli.engine.model import Event as Event
@@ -44,7 +46,12 @@ if TYPE_CHECKING:
     from delta_cli.engine.model import InformRunState as InformRunState
     from delta_cli.engine.model import Resource as Resource
     from delta_cli.engine.model import ResourceRow as ResourceRow
+    from delta_cli.engine.model import SkipReason as SkipReason
     from delta_cli.engine.model import Status as Status
+    from delta_cli.engine.model import TickOutcome as TickOutcome
+    from delta_cli.engine.model import TickRow as TickRow
+    from delta_cli.engine.model import TickRun as TickRun
+    from delta_cli.engine.model import WorkerHealth as WorkerHealth
     from delta_cli.engine.runtime import WorkerSummary as WorkerSummary
     from delta_cli.engine.settings import InformOptions as InformOptions
     from delta_cli.engine.settings import InformOpts as InformOpts
@@ -53,6 +60,10 @@ if TYPE_CHECKING:
     from delta_cli.engine.states import ResourceState as ResourceState
     from delta_cli.engine.store.read import ResourceFilter as ResourceFilter
     from delta_cli.engine.sync_client import SyncClient as SyncClient
+    from delta_cli.engine.ticks.base import component_logger as component_logger
+    from delta_cli.engine.ticks.passes import QuotaMetricsRefresher as QuotaMetricsRefresher
+    from delta_cli.engine.ticks.passes import handle_pass_result as handle_pass_result
+    from delta_cli.engine.ticks.service import TickService as TickService
 
 _HOMES = {
     "backoff": ("ExponentialBackoff", "RetryPolicy"),
@@ -66,6 +77,7 @@ _HOMES = {
         "DeltaError",
         "EmbeddedError",
         "InvalidObject",
+        "LockLost",
         "MigrationEdited",
         "MigrationPartial",
         "NotFound",
@@ -80,6 +92,7 @@ _HOMES = {
         "WaitTimeout",
     ),
     "events": ("Subscription",),
+    "locks": ("AdvisoryLocker",),
     "model": (
         "AttemptError",
         "Change",
@@ -92,13 +105,21 @@ _HOMES = {
         "InformRunState",
         "Resource",
         "ResourceRow",
+        "SkipReason",
         "Status",
+        "TickOutcome",
+        "TickRow",
+        "TickRun",
+        "WorkerHealth",
     ),
     "runtime": ("WorkerSummary",),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),
     "store.read": ("ResourceFilter",),
     "sync_client": ("SyncClient",),
+    "ticks.base": ("component_logger",),
+    "ticks.passes": ("QuotaMetricsRefresher", "handle_pass_result"),
+    "ticks.service": ("TickService",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

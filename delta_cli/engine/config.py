@@ -1,9 +1,9 @@
-"""The settings of an application: its controllers and namespaces, and how its workers behave."""
+"""The settings of an application: its controllers, namespaces and ticks, and its workers' ways."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from delta_cli.engine.controller import Controller, Controllers
 from delta_cli.engine.dsn import check_dsn
@@ -17,6 +17,10 @@ from delta_cli.engine.settings import (
     check_not_negative,
     check_positive,
 )
+from delta_cli.engine.tick_names import check_ticks
+
+if TYPE_CHECKING:  # services sit above; only their type is named here
+    from delta_cli.engine.ticks.service import TickService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class Config:
 
     controllers: Sequence[Controller[Any]] = ()
     namespaces: Mapping[str, NamespaceConfig] = field(default_factory=dict)
+    ticks: Sequence["TickService"] = ()
     schema: str = "delta"
     direct_dsn: str | None = field(default=None, repr=False)  # it may hold a password
 
@@ -45,6 +50,7 @@ class Config:
 
     maintenance_interval: timedelta = timedelta(minutes=1)
     rescue_interval: timedelta = timedelta(seconds=5)
+    rebalance_interval: timedelta = timedelta(seconds=5)
     cleaner_interval: timedelta = timedelta(minutes=15)
     cleaner_timeout: timedelta = timedelta(seconds=30)
     synced_resource_retention_period: timedelta = timedelta(hours=24)
@@ -62,6 +68,7 @@ class Config:
 
     def __post_init__(self) -> None:
         Controllers(self.controllers)
+        check_ticks(self.ticks, self.schema)
         if self.direct_dsn is not None:
             check_dsn(self.direct_dsn, "direct_dsn")
         for name, namespace in self.namespaces.items():
@@ -87,6 +94,7 @@ class Config:
 _POSITIVE = (
     "maintenance_interval",
     "rescue_interval",
+    "rebalance_interval",
     "cleaner_interval",
     "cleaner_timeout",
     "poll_interval",

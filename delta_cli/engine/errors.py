@@ -9,6 +9,7 @@ The tree follows what a caller can do about it, not where it happened:
     ├── WaitTimeout          something did not happen in time
     ├── NotFound             no such resource, kind, run or tick
     ├── StateConflict        the resource is in a state that does not allow this
+    ├── LockLost             what held a tick for this process alone broke while it ran
     ├── SchemaError          the database's schema is not the one this Delta needs
     │   ├── SchemaBehind     migrations are to be applied
     │   ├── SchemaNewer      a newer Delta has migrated it
@@ -56,6 +57,10 @@ class NotFound(DeltaError, LookupError):
 
 class StateConflict(DeltaError):
     """The resource's state does not allow what was asked; the message names the state."""
+
+
+class LockLost(DeltaError):
+    """The connection that held a tick's lock broke, so that another process may run the tick."""
 
 
 class SchemaError(DeltaError):

@@ -12,29 +12,28 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
-from delta_cli.engine.cancelling import cancel_all
+from delta_cli.engine.cancelling import cancel_all, cancel_patiently
 from delta_cli.engine.config import Config
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import AWAY, Database, while_away
-from delta_cli.engine.hints import INFORM, WORK, HintSender
+from delta_cli.engine.hints import CONTROL, INFORM, WORK, HintSender
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.loops.base import Worker, WorkerCounts
 from delta_cli.engine.loops.claimer import Claimer
 from delta_cli.engine.loops.completer import Completer
+from delta_cli.engine.loops.control import Control
 from delta_cli.engine.loops.executor import Executor
 from delta_cli.engine.loops.heartbeat import Heartbeat
 from delta_cli.engine.loops.informer import INFORM_LEASE, Informer, InformRunner
+from delta_cli.engine.loops.rebalancer import Rebalancer
+from delta_cli.engine.model import SkipReason, TickOutcome
 from delta_cli.engine.slots import Slots
-from delta_cli.engine.store import read, registry, runs, work, workers
+from delta_cli.engine.store import pauses, read, runs, work, workers
 from delta_cli.engine.store.workers import WorkerIdentity
-from delta_cli.engine.ticks.base import PassLoop
-from delta_cli.engine.ticks.clean import clean
-from delta_cli.engine.ticks.expire import expire
-from delta_cli.engine.ticks.inform import inform
-from delta_cli.engine.ticks.rescue import rescue
+from delta_cli.engine.ticks import rebalance
+from delta_cli.engine.ticks.service import TickService
 from delta_cli.engine.versions import installed_version
 
 log = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ _RELEASE_AGAIN_S = 0.05
 _SIGN_OFF_TIMEOUT_S = 2.0
 #: How long the claim that is under way when a stop begins may take.
 _CLAIM_TIMEOUT_S = 5.0
+#: Why a rebalance that this worker needs did not run, though it will.
+_TRY_AGAIN = (SkipReason.LOCK_BUSY, SkipReason.DATABASE_UNAVAILABLE)
 #: How often to look whether another loop or worker has ended the inform run that is waited for.
 _RUN_POLL_S = 0.05
 
@@ -73,6 +74,7 @@ class Runtime:
         *,
         hints: HintSender,
         listener: Listener | None,
+        ticks: Sequence[TickService],
         namespaces: Sequence[str] | None = None,
     ) -> None:
         parallelism = {
@@ -86,6 +88,7 @@ class Runtime:
             slots=Slots(parallelism),
         )
         self._hints: HintSender = hints
+        self._ticks: Sequence[TickService] = ticks
         self._listener: Listener | None = listener
         self._completer: Completer = Completer(self.worker, hints)
         self._executor: Executor = Executor(self.worker, finish=self._completer.put)
@@ -94,7 +97,14 @@ class Runtime:
             submit=self._executor.submit,
             backlog=lambda: self._completer.backlog,
             known=lambda: self._executor.ids | self._completer.ids,
+            unwritten=lambda: self._completer.lanes,
         )
+        self._control: Control = Control(
+            self.worker,
+            unwritten=lambda: self._completer.lanes,
+            on_cancel=lambda one: self._executor.cancel(one.resource_id, one.term, one.actor),
+        )
+        self._rebalancer: Rebalancer = Rebalancer(self.worker, force=self._rebalance)
         self._informer: Informer = Informer(self.worker, hints)
         self._heartbeat: Heartbeat = Heartbeat(
             self.worker,
@@ -110,6 +120,7 @@ class Runtime:
         self.worker.draining = True
         self.worker.work_wake.set()
         self.worker.inform_wake.set()
+        self.worker.control_wake.set()
         self._stop.set()
 
     def stop_now(self) -> None:
@@ -118,7 +129,11 @@ class Runtime:
         self._stop_now.set()
 
     def wake(self, channel: str, payload: str | None) -> None:
-        """Look for work or inform runs now, if the hint is for us; None: hints were missed."""
+        """Look now at what the hint tells of, if it is for us; None: hints were missed."""
+        if channel == CONTROL:
+            self.worker.control_wake.set()
+            self.worker.work_wake.set()  # what was paused may go on
+            return
         kind, _, namespace = (payload or "").partition(" ")
         if payload is not None and kind not in self.worker.controllers:
             return
@@ -128,6 +143,8 @@ class Runtime:
             if namespace and namespace in (self.worker.namespaces or (namespace,)):
                 self.worker.hinted.add((kind, namespace))
             self.worker.work_wake.set()
+            if payload is None and self.worker.slots.has_fleet_limits:
+                self.worker.rebalance_wake.set()  # perhaps a lost worker's work was rescued
 
     async def run(self) -> WorkerSummary:
         """Work until told to stop."""
@@ -142,6 +159,8 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 executing = group.create_task(self._executor.run())
                 loops = [group.create_task(loop.run()) for loop in self._loops()]
+                controlling = group.create_task(self._control.run())
+                ticking = [group.create_task(tick.run()) for tick in self._ticks]
                 claiming = group.create_task(self._claimer.run())
                 informing = group.create_task(self._informer.run())
                 await self._stop.wait()
@@ -149,6 +168,9 @@ class Runtime:
                 await self._informer.end_runs(hurry=self._stop_now)
                 await _let_end(claiming, _CLAIM_TIMEOUT_S)
                 drained = await self._let_works_end()
+                if not drained:
+                    # What is abandoned is not given back yet: its slots are not free.
+                    await cancel_all(controlling)
                 returned = await self._give_back() if not drained else 0
                 await self._write_outcomes()
                 summary = WorkerSummary(
@@ -159,7 +181,8 @@ class Runtime:
                     self._executor.stuck_threads,
                 )
                 executing.cancel()
-                await cancel_all(*loops)
+                await cancel_patiently(ticking, hurry=self._stop_now)
+                await cancel_all(*ticking, *loops, controlling)
         finally:
             unhook()
             await self._informer.end_runs(hurry=self._stop_now)
@@ -201,33 +224,18 @@ class Runtime:
 
         return await while_away("worker", look)
 
-    @property
-    def passes(self) -> list[PassLoop]:
-        """The maintenance that this worker takes part in."""
-        database, config = self.worker.database, self.worker.config
-        wake, wake_informer = self.worker.work_wake.set, self.worker.inform_wake.set
-        every = config.maintenance_interval
-        jittered = min(every, config.resource_inform_jitter or timedelta(seconds=1))
-        return [
-            PassLoop("rescue", config.rescue_interval, self._rescue, immediate=True, on_moved=wake),
-            PassLoop(
-                "inform",
-                min(jittered, timedelta(seconds=5)),
-                partial(inform, database, config),
-                immediate=True,
-                on_moved=wake_informer,
-            ),
-            PassLoop("expire", every, partial(expire, database), on_moved=wake),
-            PassLoop("clean", config.cleaner_interval, partial(clean, database, config)),
-        ]
+    def _loops(self) -> list[Completer | Heartbeat | Rebalancer]:
+        return [self._completer, self._heartbeat, self._rebalancer]
 
-    async def _rescue(self) -> int:
-        if not self.worker.may_judge:
-            return 0
-        return await rescue(self.worker.database, self.worker.config)
-
-    def _loops(self) -> list[Completer | Heartbeat | PassLoop]:
-        return [self._completer, self._heartbeat, *self.passes]
+    async def _rebalance(self) -> bool:
+        """Share the limits of the fleet now. False when that is to be tried again soon."""
+        for service in self._ticks:
+            if service.name == rebalance.NAME:
+                outcome = await service.tick(force=True)
+                reason = service.health().last_skip_reason
+                self.worker.control_wake.set()  # without LISTEN, no hint tells of it
+                return outcome is not TickOutcome.SKIPPED or reason not in _TRY_AGAIN
+        return True
 
     # Beginning
 
@@ -241,23 +249,26 @@ class Runtime:
             namespaces=worker.namespaces,
             capacity=worker.slots.capacity,
         )
-        async with worker.database.connection() as connection:
-            worker.id = await workers.register(connection, identity)
-            worker.slots.limit_namespaces(await registry.max_workers_by_namespace(connection))
+        async with worker.database.transaction() as connection:
+            before, worker.id = worker.id, await workers.register(connection, identity)
+            if before:
+                await pauses.hand_over(connection, from_worker=before, to_worker=worker.id)
+            await self._control.enroll(connection)
         worker.beaten = time.monotonic()
         log.info("worker started", extra={"component": "worker", "worker": worker.id})
 
     async def _begin_anew(self) -> None:
         """The fleet gave this worker up: its claims are others' now. Go on under a new identity."""
-        self._executor.abandon()
-        self._completer.forget()
-        await self._register()
+        async with self._control.suspended():
+            self._executor.abandon()
+            self._completer.forget()
+            await self._register()
         self.worker.work_wake.set()
 
     def _hook_up_listener(self) -> Callable[[], None]:
         hooks = contextlib.ExitStack()
         if self._listener is not None:
-            for channel in (WORK, INFORM):
+            for channel in (WORK, INFORM, CONTROL):
                 hooks.callback(self._listener.on(channel, partial(self.wake, channel)))
         return hooks.close
 

@@ -1,65 +1,87 @@
-"""What the passes share: run one at its interval, log what it moved, and survive its failures."""
+"""What the parts of a tick share: the run that is under way, its logger, and a pass's place."""
 
 import asyncio
+import contextlib
 import logging
-import random
-import time
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from delta_cli.engine.database import AWAY
+from delta_cli.engine.config import Config
+from delta_cli.engine.database import Database
+from delta_cli.engine.model import SkipReason
 
-log = logging.getLogger(__name__)
+
+def _new_run_id() -> str:
+    return secrets.token_hex(6)
 
 
-class PassLoop:
-    """Runs one pass at its interval, the first after a random part of half the interval.
+@dataclass(slots=True)
+class Run:
+    """One tick that is under way. A pass may say here what it counted, or that it was no run."""
 
-    A failed pass is logged and tried again at the next interval. `immediate`: the first pass does
-    not wait. `on_moved` is called after a pass that moved rows.
+    id: str = field(default_factory=_new_run_id)
+    count: int | None = None
+    count_key: str | None = None
+    skip_reason: SkipReason | None = None
+
+
+#: The tick on whose behalf this code runs.
+current_run: ContextVar[Run | None] = ContextVar("delta_tick_run", default=None)
+
+
+class ComponentLogger(logging.LoggerAdapter[Any]):
+    """Adds the component, and the id of the tick's run that is under way, to every record."""
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[object, MutableMapping[str, Any]]:
+        """As the base class says; a field given with a record wins."""
+        run = current_run.get()
+        fields = dict(self.extra or {})
+        if run is not None:
+            fields["run_id"] = run.id
+        kwargs["extra"] = fields | (kwargs.get("extra") or {})
+        return msg, kwargs
+
+
+def component_logger(
+    slug: str, logger: logging.Logger | logging.LoggerAdapter[Any] | None = None
+) -> ComponentLogger:
+    """The logger of a service or another component: its records carry `component` and `run_id`.
+
+    `run_id` only while a tick runs. `logger`: where to write instead of Delta's own.
+    """
+    return ComponentLogger(logger or logging.getLogger("delta_cli.ticks"), {"component": slug})
+
+
+@dataclass(frozen=True, slots=True)
+class PassPlace:
+    """What the built-in passes work with.
+
+    `wake` tells all processes, on a channel of hints, that rows have moved. `may_judge`: whether
+    this process may tell which workers are lost.
     """
 
-    def __init__(
-        self,
-        name: str,
-        interval: timedelta,
-        work: Callable[[], Awaitable[int]],
-        *,
-        immediate: bool = False,
-        on_moved: Callable[[], None] | None = None,
-    ) -> None:
-        self.name: str = name
-        self.interval: timedelta = interval
-        self._work: Callable[[], Awaitable[int]] = work
-        self._immediate: bool = immediate
-        self._on_moved: Callable[[], None] | None = on_moved
+    database: Database
+    config: Config
+    wake: Callable[[str], Awaitable[None]]
+    may_judge: Callable[[], bool]
 
-    async def run(self) -> None:
-        """Run passes until cancelled."""
-        interval_s = self.interval.total_seconds()
-        if not self._immediate:
-            await asyncio.sleep(random.uniform(0, interval_s / 2))
-        while True:
-            await self.run_once()
-            await asyncio.sleep(interval_s)
 
-    async def run_once(self) -> int:
-        """One pass. Returns how many rows it moved, 0 when it failed."""
-        began = time.monotonic()
-        try:
-            count = await self._work()
-        except AWAY as error:
-            log.debug("pass skipped", extra={"component": self.name, "error": str(error)})
-            return 0
-        except Exception:
-            log.exception("pass failed", extra={"component": self.name})
-            return 0
-        if count:
-            duration_ms = round((time.monotonic() - began) * 1000)
-            log.info(
-                "pass completed",
-                extra={"component": self.name, "count": count, "duration_ms": duration_ms},
-            )
-            if self._on_moved is not None:
-                self._on_moved()
-        return count
+async def despite_cancellation(coroutine: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
+    """Await to the end, for a given time at most, though this task is asked to end meanwhile.
+
+    What the coroutine raises is dropped.
+    """
+    task = asyncio.ensure_future(coroutine)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
+    while not task.done() and loop.time() < until:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task}, timeout=until - loop.time())
+    task.cancel()
+    if task.done() and not task.cancelled():
+        task.exception()

@@ -1,4 +1,7 @@
-"""Removes what is past its retention: resources, events, ended workers and inform runs."""
+"""Removes what is past its retention: resources, events, ended workers and inform runs.
+
+And what has lost its meaning: pauses whose end has passed, and cancels of claims that are gone.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +10,19 @@ from typing import Final
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.store import maintenance
+from delta_cli.engine.store import maintenance, ticks
+from delta_cli.engine.ticks.base import PassPlace
+from delta_cli.engine.ticks.passes import counted_pass
+from delta_cli.engine.ticks.service import TickService
 
 BATCH: Final = 1_000
+COUNT_KEY: Final = "cleaned"
+
+
+def clean_service(place: PassPlace) -> TickService:
+    """Every `cleaner_interval`; the retentions of namespaces are read afresh by each pass."""
+    work = counted_pass("clean", partial(clean, place.database, place.config), COUNT_KEY)
+    return TickService("clean", place.config.cleaner_interval, work)
 
 
 async def clean(database: Database, config: Config) -> int:
@@ -40,4 +53,6 @@ def _batches(connection: Connection, config: Config) -> list[Callable[[], Awaita
         partial(maintenance.clean_events, connection, batch=BATCH, retention=retention),
         partial(maintenance.clean_workers, connection, batch=BATCH, retention=retention),
         partial(maintenance.clean_inform_runs, connection, batch=BATCH, retention=retention),
+        partial(ticks.clean_pauses, connection, batch=BATCH),
+        partial(ticks.clean_cancels, connection, batch=BATCH),
     ]

@@ -3,15 +3,35 @@
 It also adopts what was informed at the very moment when the first controller of its kind came.
 """
 
-import logging
+from functools import partial
 from typing import Final
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import Database
+from delta_cli.engine.hints import WORK
 from delta_cli.engine.store import maintenance
+from delta_cli.engine.ticks.base import PassPlace, component_logger
+from delta_cli.engine.ticks.passes import counted_pass
+from delta_cli.engine.ticks.service import PromptTickService, TickService
 
-log = logging.getLogger(__name__)
+log = component_logger("rescue")
 BATCH: Final = 500
+COUNT_KEY: Final = "rescued"
+
+
+def rescue_service(place: PassPlace) -> TickService:
+    """At once at the start, but not by a worker that just came back from an outage."""
+    return PromptTickService(
+        "rescue",
+        place.config.rescue_interval,
+        counted_pass(
+            "rescue",
+            partial(rescue, place.database, place.config),
+            COUNT_KEY,
+            on_moved=partial(place.wake, WORK),
+        ),
+        should_run=place.may_judge,
+    )
 
 
 async def rescue(database: Database, config: Config) -> int:
@@ -19,7 +39,7 @@ async def rescue(database: Database, config: Config) -> int:
     async with database.connection() as connection:
         lost = await maintenance.mark_lost_workers(connection, lost_after=config.worker_lost_after)
         if lost:
-            log.warning("workers lost", extra={"component": "rescue", "workers": lost})
+            log.warning("workers lost", extra={"workers": lost})
         rescued = await maintenance.rescue_inform_runs(connection)
         while count := await maintenance.rescue_resources(connection, batch=BATCH):
             rescued += count

@@ -1,0 +1,46 @@
+"""Calls a user's function: a coroutine function here, any other in a thread."""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+log = logging.getLogger(__name__)
+
+#: How long a cancelled call waits for its thread, which nobody can end.
+_THREAD_PATIENCE_S: Final = 2.0
+
+
+async def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the function returns or awaits. A thread sees the context variables of the caller."""
+    if _is_async(function):
+        return await function(*arguments)
+    result = await _in_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - of an object, not whether it has one
+    )
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    def contained() -> Any:
+        try:
+            return function(*arguments)
+        except StopIteration as error:  # no future can carry it
+            raise RuntimeError("StopIteration was raised") from error
+
+    thread = asyncio.ensure_future(asyncio.to_thread(contained))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        with contextlib.suppress(BaseException):
+            async with asyncio.timeout(_THREAD_PATIENCE_S):
+                await asyncio.shield(thread)
+        if not thread.done():
+            log.warning("a cancelled thread goes on", extra={"function": repr(function)})
+        raise
