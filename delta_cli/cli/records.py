@@ -10,9 +10,12 @@ if TYPE_CHECKING:  # declaring the commands must not load the engine
     from delta_cli.engine.model import (
         AttemptError,
         Change,
+        ControllerRow,
         Event,
         InformRun,
         KindStatus,
+        NamespaceRow,
+        Pause,
         ResourceRow,
         Status,
         WorkerRow,
@@ -94,6 +97,57 @@ WORKER: Final = (
     "deleted",
     "last_error",
 )
+CONTROLLER: Final = (
+    "kind",
+    "inform_interval_s",
+    "last_inform_time",
+    "inform_due_at",
+    "inform_failures",
+    "parallelism",
+    "fleet_parallelism",
+    "object_schema",
+    "registered_at",
+    "paused",
+)
+CONTROLLER_TABLE: Final = tuple(name for name in CONTROLLER if name != "object_schema")
+NAMESPACE: Final = (
+    "name",
+    "expiry_ttl_s",
+    "max_workers",
+    "fleet_max_workers",
+    "synced_retention_s",
+    "degraded_retention_s",
+    "deleted_retention_s",
+    "created_at",
+    "updated_at",
+    "paused",
+)
+PAUSE: Final = ("scope", "name", "reason", "actor", "created_at", "until")
+INFORM_RUN: Final = (
+    "id",
+    "kind",
+    "state",
+    "after",
+    "limit",
+    "labels",
+    "order_by",
+    "process_existing",
+    "requested_by",
+    "worker_id",
+    "error",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+INFORM_COUNTS: Final = (
+    "seen",
+    "created",
+    "updated",
+    "unchanged",
+    "stale",
+    "skipped",
+    "refused",
+)
 WORKER_TABLE: Final = (
     "id",
     "host",
@@ -172,25 +226,22 @@ def status_record(status: "Status") -> Values:
     }
 
 
+def controller_record(controller: "ControllerRow") -> Values:
+    """One kind that has a controller."""
+    return {name: getattr(controller, name) for name in CONTROLLER}
+
+
+def namespace_record(namespace: "NamespaceRow") -> Values:
+    """One namespace with its settings."""
+    return {name: getattr(namespace, name) for name in NAMESPACE}
+
+
+def pause_record(pause: "Pause") -> Values:
+    """One thing that is paused."""
+    return {name: getattr(pause, name) for name in PAUSE} | {"scope": pause.scope.value}
+
+
 def inform_run_record(run: "InformRun") -> Values:
     """One run of an informer, its counts beside its other columns."""
-    record = {
-        name: getattr(run, name)
-        for name in (
-            "id",
-            "kind",
-            "state",
-            "after",
-            "limit",
-            "labels",
-            "order_by",
-            "process_existing",
-            "requested_by",
-            "worker_id",
-            "error",
-            "created_at",
-            "started_at",
-            "finished_at",
-        )
-    }
+    record = {name: getattr(run, name) for name in INFORM_RUN}
     return record | {"state": run.state.value} | asdict(run.counts)

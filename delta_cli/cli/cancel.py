@@ -1,0 +1,63 @@
+"""`delta cancel`: stop the running work of one resource."""
+
+from typing import Annotated
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import (
+    RESOURCE,
+    RESOURCE_TABLE,
+    resource_record,
+    resource_table_record,
+)
+from delta_cli.cli.repair import user_name
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+from delta_cli.engine.settings import DEFAULT_NAMESPACE
+
+
+async def cancel_work(
+    settings: Settings,
+    kind: Annotated[str, typer.Argument(help="The resource's kind.")],
+    object_id: Annotated[str, typer.Argument(metavar="ID", help="The object's id.")],
+    *,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Its namespace.")
+    ] = DEFAULT_NAMESPACE,
+    actor: Annotated[
+        str | None, typer.Option(help="Who does it, for the error (default: your user name).")
+    ] = None,
+    output_format: OutputOption = Format.TABLE,
+) -> None:
+    """Cancel the running work of one resource.
+
+    Its attempt fails and is tried again after its backoff, unless it was the last. To keep it from
+    being tried again, delete the resource then, or pause its kind.
+    """
+    async with open_client(settings) as client:
+        row = await client.control.cancel(
+            kind, object_id, namespace=namespace, actor=actor or user_name()
+        )
+    if output_format in (Format.TABLE, Format.MARKDOWN):
+        output.write_list(
+            [resource_table_record(row)], output_format, columns=RESOURCE, table=RESOURCE_TABLE
+        )
+    else:
+        output.write_object(resource_record(row), output_format)
+    note("its worker is told; see what became of it with: delta get")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "cancel",
+        examples=[
+            "delta cancel user bob@hello.com",
+            "delta cancel user bob@hello.com --namespace eu --actor 'night shift'",
+        ],
+    )(cancel_work)
