@@ -195,6 +195,43 @@ async def test_a_worker_that_is_frozen_for_less_than_it_takes_to_be_lost_keeps_i
     assert await states_of(observer, frozen) == ["running"]
 
 
+async def test_an_inform_run_that_was_given_to_another_is_not_ended_by_the_one_that_froze(
+    dsn: str, observer: Observer, workers: Workers
+) -> None:
+    frozen = await workers.start(dsn, "quick", informs=True, **SOON)
+    controller = item_controller(Stage(opened=True).work, inform=lambda _: [Item("by the heir")])
+    async with Client(dsn, quick_config(controller, **IMPATIENT)) as client:
+        run = await client.schedule_inform("item")
+        await eventually(lambda: run_of(observer, run.id, "running", frozen))
+        frozen.signal(signal.SIGSTOP)
+        await client.start()
+        await eventually(lambda: run_of(observer, run.id, "succeeded"), within=20)
+        ended = await client.inform_run(run.id)
+        await client.stop()
+        workers.open_gate()
+        frozen.signal(signal.SIGCONT)
+        # It claims the next run once its old listing has ended.
+        later = await client.schedule_inform("item")
+        await eventually(lambda: run_of(observer, later.id, "succeeded", frozen), within=20)
+        assert await client.inform_run(run.id) == ended
+        assert ended.counts.seen == 1
+
+
+async def run_of(
+    observer: Observer, run_id: int, state: str, process: WorkerProcess | None = None
+) -> bool:
+    """Whether an inform run is in a state, in the hands of a process."""
+    return await observer.value(
+        "select run.state = %s and (%s::int is null or worker.pid = %s)"
+        " from delta_inform as run left join delta_worker as worker on worker.id = run.worker_id"
+        " where run.id = %s",
+        state,
+        process and process.pid,
+        process and process.pid,
+        run_id,
+    )
+
+
 #: Freezes its process when the second claim has been sent and not yet answered.
 FREEZES_IN_CLAIM = """
 import asyncio, os, signal, sys

@@ -1,6 +1,11 @@
-"""Real processes are killed in `tests/faults/test_killed_workers.py`; here is what is due when."""
+"""What is due again when, after its worker was killed, frozen or cut off.
+
+More of what real processes go through is in `tests/faults/test_killed_workers.py` and
+`test_frozen_workers.py` beside it.
+"""
 
 import asyncio
+import signal
 from typing import Any
 
 import psycopg
@@ -8,8 +13,17 @@ import pytest
 
 from delta_cli import Client
 from delta_cli.engine.store import workers
-from tests.support.engine import IMPATIENT, Item, Stage, item_controller, quick_config, working
+from tests.support.engine import (
+    IMPATIENT,
+    Item,
+    Stage,
+    item_controller,
+    quick_config,
+    seconds,
+    working,
+)
 from tests.support.observing import Observer
+from tests.support.processes import Workers
 from tests.support.waiting import eventually
 
 
@@ -25,6 +39,56 @@ async def claimed_by_a_lost_worker(observer: Observer, *, silent_s: float) -> No
         " worker_id = (select id from worker)",
         silent_s,
     )
+
+
+LOST_AFTER_S, RESCUE_S = 2.0, 0.2
+#: What a loaded machine may take beyond that for a rescue.
+SLACK_S = 5.0
+SOON = {"heartbeat_interval": 0.2, "worker_lost_after": LOST_AFTER_S, "rescue_interval": RESCUE_S}
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_from_every_state_it_is_due_again_within_worker_lost_after_and_a_rescue(
+    dsn: str, observer: Observer, workers: Workers, end: signal.Signals
+) -> None:
+    before = ("scheduled", "failed", "expired", "degraded", "deleted", "changed")
+    await in_every_state(dsn, observer)
+    victim = await workers.start(dsn, "hang", parallelism=10, **SOON)
+    await eventually(lambda: len(workers.running()) == len(before))
+    async with Client(dsn) as client:
+        await client.inform(Item("changed", 1))
+    victim.signal(end)
+    # A rescuer of other kinds, which leaves what it rescues to be looked at.
+    settings = {name: seconds(value) for name, value in SOON.items()}
+    async with working(dsn, item_controller(Stage().work, kind="other"), **settings):
+        await observer.until_all("scheduled", len(before), within=20)
+    rows = await observer.rows(
+        "select object_id, attempt,"
+        " extract(epoch from due_at - (select heartbeat_at from delta_worker where state = 'lost'))"
+        " from delta_resource"
+    )
+    silences = [float(silence) for _, _, silence in rows]
+    assert min(silences) >= LOST_AFTER_S
+    assert max(silences) <= LOST_AFTER_S + RESCUE_S + SLACK_S
+    attempts = {object_id: attempt for object_id, attempt, _ in rows}
+    # The lost attempt counts, except for what has a newer object to be worked.
+    assert attempts == dict.fromkeys(before, 1) | {"failed": 2, "changed": 0}
+
+
+async def in_every_state(dsn: str, observer: Observer) -> None:
+    """One resource each that a worker is going to claim out of another state."""
+    async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
+        for state in ("scheduled", "failed", "expired", "degraded", "deleted", "changed"):
+            await client.inform(Item(state))
+        await observer.do(
+            "update delta_resource set state = object_id::delta_resource_state, attempt = 1,"
+            " due_at = case when object_id in ('failed', 'expired') then now() end,"
+            " synced_at = now(), synced_generation = 1"
+            " where object_id in ('failed', 'expired', 'degraded', 'deleted')"
+        )
+        await observer.do("update delta_resource set attempt = 0 where object_id = 'expired'")
+        await client.retry("item", "degraded")
+        await client.inform(Item("deleted"))
 
 
 async def test_what_a_lost_worker_claimed_is_due_again_however_long_its_lease(

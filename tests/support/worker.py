@@ -2,7 +2,7 @@
 
 What its works do depends on the mode; each writes a line when it begins and one when it ends into
 the file `record` of the folder. SIGTERM drains, a second one stops it hard. SETTINGS is JSON:
-durations in seconds for `Config`, `parallelism`, and `clock_skew_s`.
+durations in seconds for `Config`, `parallelism`, `clock_skew_s`, and `informs`: it has an informer.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from delta_cli import Client, Resource
+from delta_cli import Client, InformOptions, Resource
 from tests.support.engine import Item, item_controller, quick_config, seconds
 
 POLL_S = 0.01
@@ -61,6 +62,13 @@ class Works:
             os.kill(os.getpid(), signal.SIGKILL)
         self.write("end", resource)
 
+    async def listing(self, options: InformOptions) -> AsyncGenerator[Item]:
+        """Report one object at once, and another when the test makes the file `gate`."""
+        yield Item("early")
+        while not (self._folder / "gate").exists():
+            await asyncio.sleep(POLL_S)
+        yield Item("late")
+
     async def fail(self, resource: Resource[Item]) -> None:
         self.write("begin", resource)
         raise ValueError("no")
@@ -69,11 +77,12 @@ class Works:
 async def run(folder: Path, dsn: str, mode: str, settings: dict[str, Any]) -> None:
     works = Works(folder)
     parallelism = settings.pop("parallelism", 4)
+    inform = works.listing if settings.pop("informs", False) else None
     config: dict[str, Any] = {
         name: seconds(value) if isinstance(value, float) else value
         for name, value in settings.items()
     }
-    controller = item_controller(getattr(works, mode), parallelism=parallelism)
+    controller = item_controller(getattr(works, mode), parallelism=parallelism, inform=inform)
     async with Client(dsn, quick_config(controller, **config)) as client:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
