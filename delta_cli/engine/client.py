@@ -16,7 +16,7 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.events import Following, Subscription
-from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
+from delta_cli.engine.hints import CONTROL, EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.model import (
     Event,
@@ -140,7 +140,7 @@ class Client:
             self._session.config,
             controllers,
             hints=self._session.hints,
-            listener=self._session.listener(WORK, INFORM),
+            listener=self._session.listener(WORK, INFORM, CONTROL),
             ticks=self._open_ticks.attached(),
             namespaces=namespaces,
         )

@@ -1,14 +1,21 @@
 """How many works may run here: free slots per kind and namespace, shared fairly among due lanes.
 
-Pure bookkeeping of one process; a slot is taken when a row is claimed and freed when its work ends.
+Pure bookkeeping of one process. A slot of the process is taken when a row is claimed and freed when
+its work ends; one of the fleet is held from before the claim until the outcome is written.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heapreplace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Lane: TypeAlias = tuple[str, str]  # kind and namespace
+Scope: TypeAlias = tuple[
+    str, str
+]  # what a limit of the fleet is of: KIND or NAMESPACE, and its name
+
+KIND: Final = "kind"
+NAMESPACE: Final = "namespace"
 
 
 class Slots:
@@ -17,6 +24,8 @@ class Slots:
     def __init__(self, parallelism: Mapping[str, int]) -> None:
         self._parallelism: dict[str, int] = dict(parallelism)
         self._max_workers: dict[str, int] = {}
+        self._fleet: dict[Scope, int] = {}
+        self._reserved: Counter[Lane] = Counter()
         self._by_lane: Counter[Lane] = Counter()
         self._served_at: dict[Lane, int] = {}
         self._allocations: int = 0
@@ -27,9 +36,54 @@ class Slots:
         """How many works may run at once, over all kinds."""
         return sum(self._parallelism.values())
 
-    def limit_namespaces(self, max_workers: Mapping[str, int]) -> None:
-        """Replace the limits of namespaces; those not named have none."""
-        self._max_workers = dict(max_workers)
+    def limit(self, max_workers: Mapping[str, int], fleet: Mapping[Scope, int]) -> bool:
+        """Replace the limits of namespaces, and this process's parts in the limits of the fleet.
+
+        What is not named has none. Returns whether anything has changed.
+        """
+        before = (self._max_workers, self._fleet)
+        self._max_workers, self._fleet = dict(max_workers), dict(fleet)
+        return before != (self._max_workers, self._fleet)
+
+    def close_fleet(self) -> None:
+        """Allocate no more of what the fleet limits, until the limits are replaced."""
+        self._fleet = dict.fromkeys(self._fleet, 0)
+
+    @property
+    def has_fleet_limits(self) -> bool:
+        """Whether any limit of the fleet concerns this process."""
+        return bool(self._fleet)
+
+    def capacity_of(self, scope: Scope) -> int:
+        """The most that this process could use of a limit of the fleet."""
+        what, name = scope
+        if what == KIND:
+            return self._parallelism.get(name, 0)
+        return min(self.capacity, self._max_workers.get(name, self.capacity))
+
+    def reserve(self, shares: Mapping[Lane, int]) -> None:
+        """A claim is sent: until it is heard of, it may have taken all that it was given."""
+        self._reserved.update(shares)
+
+    def settle(self, shares: Mapping[Lane, int]) -> None:
+        """The claim is heard of, and what it took is taken."""
+        self._reserved.subtract(shares)
+
+    def settle_all(self) -> None:
+        """No claim is left that was not heard of."""
+        self._reserved.clear()
+
+    def held(self, unwritten: Iterable[Lane]) -> Counter[Scope]:
+        """How many slots of the fleet are held, by what they may be limited by.
+
+        `unwritten`: the lane of each work that has ended and whose outcome is not written yet.
+        """
+        held: Counter[Scope] = Counter()
+        for lanes in (self._by_lane, self._reserved, Counter(unwritten)):
+            for (kind, namespace), count in lanes.items():
+                held[KIND, kind] += count
+                held[NAMESPACE, namespace] += count
+        return held
 
     def take(self, kind: str, namespace: str) -> None:
         """A row was claimed."""
@@ -41,8 +95,10 @@ class Slots:
         self._by_lane[kind, namespace] -= 1
         self.in_use -= 1
 
-    def allocate(self, lanes: Iterable[Lane], most: int) -> dict[Lane, int]:
-        """Free slots for each due lane, at most `most` in all.
+    def allocate(
+        self, lanes: Iterable[Lane], most: int, unwritten: Iterable[Lane] = ()
+    ) -> dict[Lane, int]:
+        """Free slots for each due lane, at most `most` in all. `unwritten` as in `held()`.
 
         Slot after slot goes to the lane that has the fewest, of equals to the one that was served
         the longest ago: a lane with a million due rows leaves the others their share, also where
@@ -54,6 +110,8 @@ class Slots:
                 kinds[kind] -= in_use
             if name in namespaces:
                 namespaces[name] -= in_use
+        if self._fleet:
+            self._tighten(kinds, namespaces, unwritten)
         waiting = [
             (self._by_lane[lane], self._served_at.get(lane, 0), order, lane)
             for order, lane in enumerate(lanes)
@@ -78,3 +136,15 @@ class Slots:
         self._allocations += 1
         self._served_at.update(dict.fromkeys(shares, self._allocations))
         return dict(shares)
+
+    def _tighten(
+        self, kinds: dict[str, int], namespaces: dict[str, int], unwritten: Iterable[Lane]
+    ) -> None:
+        """Leave free no more than the limits of the fleet do."""
+        held = self.held(unwritten)
+        for (what, name), limit in self._fleet.items():
+            free = limit - held[what, name]
+            if what == NAMESPACE:
+                namespaces[name] = min(namespaces.get(name, free), free)
+            elif name in kinds:
+                kinds[name] = min(kinds[name], free)

@@ -5,7 +5,7 @@ from tests.support.waiting import eventually
 
 async def test_the_listener_s_lag_is_told_without_any_hint(dsn: str, observer: Observer) -> None:
     async with working(dsn, item_controller(Stage().work)) as client:
-        listener = client._session.listener("work", "inform")
+        listener = client._session.listener("work", "inform", "control")
         assert listener is not None
         await eventually(lambda: listener.connected)
         listener.lag_ms = 12.5

@@ -25,7 +25,7 @@ class Case:
 
     def slots(self) -> Slots:
         slots = Slots(self.parallelism)
-        slots.limit_namespaces(self.max_workers)
+        slots.limit(self.max_workers, {})
         for lane in self.running:
             slots.take(*lane)
         return slots
@@ -94,7 +94,7 @@ def test_due_lanes_share_evenly() -> None:
 
 def test_what_a_limited_lane_cannot_use_goes_to_the_others() -> None:
     slots = Slots({"user": 10})
-    slots.limit_namespaces({"acme": 2})
+    slots.limit({"acme": 2}, {})
     shares = slots.allocate([("user", "acme"), ("user", "beta")], 100)
     assert shares == {("user", "acme"): 2, ("user", "beta"): 8}
 
@@ -121,7 +121,7 @@ def test_a_limit_that_was_lowered_holds_as_works_end() -> None:
     slots = Slots({"user": 10})
     for _ in range(3):
         slots.take("user", "acme")
-    slots.limit_namespaces({"acme": 2})
+    slots.limit({"acme": 2}, {})
     assert slots.allocate([("user", "acme")], 100) == {}
     slots.free("user", "acme")
     assert slots.allocate([("user", "acme")], 100) == {}
@@ -131,8 +131,8 @@ def test_a_limit_that_was_lowered_holds_as_works_end() -> None:
 
 def test_a_limit_that_was_lifted_is_none() -> None:
     slots = Slots({"user": 10})
-    slots.limit_namespaces({"acme": 2})
-    slots.limit_namespaces({})
+    slots.limit({"acme": 2}, {})
+    slots.limit({}, {})
     assert slots.allocate([("user", "acme")], 100) == {("user", "acme"): 10}
 
 

@@ -34,6 +34,7 @@ class Worker:
     id: int = 0
     draining: bool = False
     starved: bool = False  # rows are due, but claims wait for slots or for the completer
+    owes: bool = False  # slots of the fleet are to be given back as works end
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     last_error: str | None = None
     last_claim: float | None = None  # time.monotonic()
@@ -42,6 +43,8 @@ class Worker:
     hinted: set[tuple[str, str]] = field(default_factory=set)  # lanes that were told to be due
     work_wake: asyncio.Event = field(default_factory=asyncio.Event)
     inform_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    control_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    rebalance_wake: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)  # the last claim found nothing due
 
     @property

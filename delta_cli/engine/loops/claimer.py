@@ -10,8 +10,10 @@ from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import LastingConnection, while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.model import Resource
+from delta_cli.engine.slots import Lane
 from delta_cli.engine.store import work
-from delta_cli.engine.store.work import Lane, LaneSlots
+from delta_cli.engine.store.work import Lane as DueLane
+from delta_cli.engine.store.work import LaneSlots
 
 #: Rows of one claim, at most: enough to drown the round trip, few enough to start at once.
 CLAIM_BATCH: Final = 500
@@ -38,13 +40,15 @@ class Claimer:
         submit: Callable[[list[Resource[Any]]], None],
         backlog: Callable[[], int],
         known: Callable[[], set[int]],
+        unwritten: Callable[[], list[Lane]],
     ) -> None:
         self._worker: Worker = worker
         self._submit: Callable[[list[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
         self._known: Callable[[], set[int]] = known
+        self._unwritten: Callable[[], list[Lane]] = unwritten
         self._connection: LastingConnection = LastingConnection(worker.database)
-        self._hungry: list[tuple[str, str]] = []  # lanes with more due rows than were claimed
+        self._hungry: list[Lane] = []  # lanes with more due rows than were claimed
         self._looked: float = 0.0  # time.monotonic() of the last look at all lanes
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
         self._leases_s: dict[str, float | None] = {
@@ -78,6 +82,8 @@ class Claimer:
             if self._unheard:
                 left = await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = left > 0
+                if not self._unheard:
+                    worker.slots.settle_all()
             if not self._follow_hints() and self._must_look():
                 lanes = await work.due_lanes(
                     connection, worker.kinds, worker.namespaces, worker_id=worker.id
@@ -86,11 +92,13 @@ class Claimer:
                 self._looked = time.monotonic()
                 if not self._hungry:
                     return self._rest(lanes)
-            shares = worker.slots.allocate(self._hungry, CLAIM_BATCH)
+            unwritten = self._unwritten() if worker.slots.has_fleet_limits else ()
+            shares = worker.slots.allocate(self._hungry, CLAIM_BATCH, unwritten)
             worker.starved = not shares
             if not shares or worker.draining:
                 return self._poll_s
             unheard, self._unheard = self._unheard, True
+            worker.slots.reserve(shares)
             claimed = await work.claim(
                 connection,
                 [LaneSlots(kind, name, slots) for (kind, name), slots in shares.items()],
@@ -99,6 +107,8 @@ class Claimer:
             )
             self._unheard = unheard
         worker.last_claim = time.monotonic()
+        # At once, so that nothing that was claimed is ever left out of what is held.
+        worker.slots.settle(shares)
         if claimed:
             worker.idle.clear()
             self._submit(claimed)
@@ -123,7 +133,7 @@ class Claimer:
     def _must_look(self) -> bool:
         return not self._hungry or time.monotonic() - self._looked > _FULL_LANES_SUFFICE_S
 
-    def _rest(self, lanes: list[Lane]) -> float:
+    def _rest(self, lanes: list[DueLane]) -> float:
         self._worker.starved = False
         self._worker.idle.set()
         upcoming = [lane.due_in for lane in lanes if lane.due_in > 0]

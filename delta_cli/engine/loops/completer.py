@@ -20,6 +20,7 @@ from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import EventCategory
+from delta_cli.engine.slots import Lane
 from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work
 from delta_cli.engine.store.work import Outcome
@@ -51,6 +52,12 @@ class Completer:
     def backlog(self) -> int:
         """Outcomes that are not written yet."""
         return len(self._waiting) + len(self._held) + len(self._flushing)
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The lane of each outcome that is not written yet."""
+        unwritten = (*self._waiting, *self._held, *self._flushing)
+        return [(outcome.kind, outcome.namespace) for outcome in unwritten]
 
     @property
     def ids(self) -> set[int]:
@@ -94,6 +101,8 @@ class Completer:
             self._empty.set()
         if self._worker.starved:
             self._worker.work_wake.set()
+        if self._worker.owes:
+            self._worker.control_wake.set()
 
     async def _wait(self) -> None:
         """Until there may be something to write. Held outcomes are tried again also under load."""

@@ -1,4 +1,4 @@
-"""Keeps the worker's row alive, reads fresh limits, and notices when the fleet has given it up."""
+"""Keeps the worker's row alive, and notices when the fleet has given it up."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from delta_cli.engine.database import while_away
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.store import registry, workers
+from delta_cli.engine.store import workers
 from delta_cli.engine.store.workers import WorkerVitals
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ class Heartbeat:
         worker = self._worker
         async with worker.database.connection() as connection:
             state = await workers.heartbeat(connection, worker.id, self._vitals())
-            worker.slots.limit_namespaces(await registry.max_workers_by_namespace(connection))
         if state in ("lost", None):
             log.warning("declared lost", extra={"component": "heartbeat", "worker": worker.id})
             await self._on_lost()

@@ -54,11 +54,19 @@ order by due_in
 # just locked, where a join would be planned as a scan of the table. Locked rows stay in their
 # place; one that moved between the statement's snapshot and its lock is left for the next claim.
 # Pauses are read as arrays, once per statement: as joins they might be asked after rows are locked.
+# A lane under a limit of the fleet gives nothing without a grant, whose row is locked against its
+# removal until the commit: a worker that slept while it was given up cannot claim past the limit.
 # The commit waits for the disk: a claim that a crash of the server loses would have its term given
 # out a second time. JSON comes as text, and not at all where it is empty: parsing it for each row
 # cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
-with picked as materialized (
+with granted as materialized (
+    select scope, name
+    from delta_grant
+    where worker_id = %(worker_id)s::bigint
+    order by scope, name
+    for key share
+), picked as materialized (
     select chosen.tid
     from unnest(%(kinds)b::text[], %(namespaces)b::text[], %(slots)b::int[])
         as lane(kind, namespace, slots)
@@ -93,6 +101,20 @@ with picked as materialized (
         where scope = 'worker'
         and name = %(worker_id)s::bigint::text
         and coalesce(until, 'infinity') > now()
+    )
+    and (
+        not exists (
+            select from delta_controller
+            where kind = lane.kind and fleet_parallelism is not null
+        )
+        or exists (select from granted where scope = 'kind' and name = lane.kind)
+    )
+    and (
+        not exists (
+            select from delta_namespace
+            where name = lane.namespace and fleet_max_workers is not null
+        )
+        or exists (select from granted where scope = 'namespace' and name = lane.namespace)
     )
 )
 update delta_resource

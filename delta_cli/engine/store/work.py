@@ -39,7 +39,8 @@ class LaneSlots:
 class Outcome:
     """How the work of one claim ended, to be written by the completer.
 
-    `error` is a JSON element of the column `errors`, without its time.
+    `error` is a JSON element of the column `errors`, without its time. `kind` and `namespace` tell
+    which limits it still counts against.
     """
 
     id: int
@@ -49,6 +50,8 @@ class Outcome:
     category: EventCategory | None
     duration_ms: float
     error: str | None = None
+    kind: str = ""
+    namespace: str = ""
 
 
 async def due_lanes(
