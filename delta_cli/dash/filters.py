@@ -1,0 +1,76 @@
+"""The filter language of lists: `kind:card state:failed,degraded ns:eu worker:12 tag:vip text`."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.model import Event
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store.overview import Wanted
+
+_NAMES: Final = {"kind": "kind", "state": "state", "ns": "ns", "worker": "worker", "tag": "tag"}
+_ALIASES: Final = {"namespace": "ns", "k": "kind", "s": "state", "n": "ns", "w": "worker"}
+HELP: Final = "kind:NAME state:NAME,NAME ns:NAME worker:ID tag:NAME and part of an id"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter as it was written, and what it asks for."""
+
+    text: str = ""
+    wanted: Wanted = field(default_factory=Wanted)
+
+    def takes(self, event: Event) -> bool:
+        """Whether an event is of what is asked for. Tags are not known of events."""
+        wanted = self.wanted
+        return (
+            (wanted.kind is None or event.kind == wanted.kind)
+            and (wanted.namespace is None or event.namespace == wanted.namespace)
+            and (wanted.states is None or event.state in wanted.states)
+            and (wanted.worker_id is None or event.worker == wanted.worker_id)
+            and (wanted.text is None or wanted.text.lower() in event.object_id.lower())
+        )
+
+
+def parse(text: str) -> Filter:
+    """Read a filter. Raises ConfigError, which names the word that is wrong."""
+    kind = namespace = worker = None
+    states: list[ResourceState] = []
+    tags: list[str] = []
+    words: list[str] = []
+    for word in text.split():
+        name, colon, value = word.partition(":")
+        name = _ALIASES.get(name, name)
+        if not colon or name not in _NAMES:
+            words.append(word)
+            continue
+        if not value:
+            raise ConfigError(f"{word!r} names no value", hint=HELP)
+        match name:
+            case "kind":
+                kind = value
+            case "ns":
+                namespace = value
+            case "worker":
+                worker = _worker(value)
+            case "tag":
+                tags.append(value)
+            case _:
+                states += [_state(one) for one in value.split(",") if one]
+    wanted = Wanted(kind, namespace, states or None, tags or None, worker, " ".join(words) or None)
+    return Filter(" ".join(text.split()), wanted)
+
+
+def _state(value: str) -> ResourceState:
+    found = [state for state in ResourceState if state.value.startswith(value.lower())]
+    if len(found) != 1:
+        raise ConfigError(
+            f"there is no state {value!r}", hint=f"states: {', '.join(ResourceState)}"
+        )
+    return found[0]
+
+
+def _worker(value: str) -> int:
+    if not value.isdecimal() or len(value) > 18:  # noqa: PLR2004 - what a bigint holds surely
+        raise ConfigError(f"worker:{value} is no worker's id", hint="worker:12")
+    return int(value)

@@ -1,0 +1,1 @@
+"""The six tabs, and the dialogs over them: a file each."""

@@ -1,0 +1,143 @@
+"""The whole system at one moment, as the tabs show it; and what a person should be told of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from delta_cli.engine.model import (
+    ControllerRow,
+    InformRun,
+    NamespaceRow,
+    Pause,
+    PauseScope,
+    TickRow,
+    WorkerRow,
+)
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store.overview import GrantOf, LaneDue, LanePending
+
+#: A worker that is silent for so long may be lost: three heartbeats.
+SILENT_S: Final = 15.0
+_FAILURES: Final = 3
+_WAITS_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KindCounts:
+    """The resources of one kind. `due` is counted up to a cap; `oldest`: due since when."""
+
+    kind: str
+    states: Mapping[ResourceState, int]
+    due: int
+    oldest: datetime | None
+
+    @property
+    def total(self) -> int:
+        """All that are not deleted."""
+        return sum(n for state, n in self.states.items() if state is not ResourceState.DELETED)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the database said at `at`, on its clock.
+
+    `counts_age_s`: how old the oldest count is; `counted` False: the first round is under way.
+    """
+
+    at: datetime
+    kinds: Sequence[KindCounts] = ()
+    counts_age_s: float = 0.0
+    counted: bool = True
+    pending: Sequence[LanePending] = ()
+    due: Mapping[tuple[str, str], LaneDue] | None = None
+    workers: Sequence[WorkerRow] = ()
+    grants: Sequence[GrantOf] = ()
+    ticks: Sequence[TickRow] = ()
+    controllers: Sequence[ControllerRow] = ()
+    namespaces: Sequence[NamespaceRow] = ()
+    runs: Sequence[InformRun] = ()
+    pauses: Sequence[Pause] = ()
+
+    def pause_of(self, scope: PauseScope, name: str) -> Pause | None:
+        """The pause of one thing, if it is paused."""
+        return next((one for one in self.pauses if (one.scope, one.name) == (scope, name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that should not be so: on which tab, and at which row."""
+
+    tab: str
+    key: str
+    text: str
+
+
+def alerts(snapshot: Snapshot) -> list[Alert]:
+    """What a person should look at, the worst first."""
+    return [
+        *_of_workers(snapshot),
+        *_of_ticks(snapshot),
+        *_of_controllers(snapshot),
+        *_of_kinds(snapshot),
+    ]
+
+
+def is_silent(worker: WorkerRow) -> bool:
+    """Whether a worker that should be there has not been heard of."""
+    return worker.state == "lost" or (
+        worker.state in ("running", "draining") and worker.heartbeat_age_s > SILENT_S
+    )
+
+
+def overdue_s(tick: TickRow, now: datetime) -> float:
+    """How long a tick's next run has been due; nothing while it runs, rests or is not due."""
+    if tick.next_due is None or tick.paused or not tick.enabled or tick.holder is not None:
+        return 0.0
+    return max(0.0, (now - tick.next_due).total_seconds())
+
+
+def is_overdue(tick: TickRow, now: datetime) -> bool:
+    """Whether a tick should have run two intervals ago."""
+    return overdue_s(tick, now) > 2 * tick.interval_s
+
+
+def _of_workers(snapshot: Snapshot) -> list[Alert]:
+    return [
+        Alert("workers", str(one.id), f"worker {one.id} is silent for {one.heartbeat_age_s:.0f}s")
+        for one in snapshot.workers
+        if is_silent(one)
+    ]
+
+
+def _of_ticks(snapshot: Snapshot) -> list[Alert]:
+    found: list[Alert] = []
+    for tick in snapshot.ticks:
+        if tick.consecutive_failures >= _FAILURES:
+            text = f"tick {tick.name} failed {tick.consecutive_failures} times in a row"
+            found.append(Alert("ticks", tick.name, text))
+        elif is_overdue(tick, snapshot.at):
+            text = f"tick {tick.name} is overdue by {overdue_s(tick, snapshot.at):.0f}s"
+            found.append(Alert("ticks", tick.name, text))
+    return found
+
+
+def _of_controllers(snapshot: Snapshot) -> list[Alert]:
+    return [
+        Alert("controllers", one.kind, f"the informer of {one.kind} failed {one.inform_failures}x")
+        for one in snapshot.controllers
+        if one.inform_failures >= _FAILURES
+    ]
+
+
+def _of_kinds(snapshot: Snapshot) -> list[Alert]:
+    found: list[Alert] = []
+    for one in snapshot.kinds:
+        waits = 0.0 if one.oldest is None else (snapshot.at - one.oldest).total_seconds()
+        degraded = one.states.get(ResourceState.DEGRADED, 0)
+        if waits > _WAITS_S and snapshot.pause_of(PauseScope.KIND, one.kind) is None:
+            text = f"{one.due:,} {one.kind} are due, the oldest for {waits:.0f}s"
+            found.append(Alert("overview", one.kind, text))
+        elif degraded:
+            found.append(Alert("overview", one.kind, f"{degraded:,} {one.kind} are degraded"))
+    return found
