@@ -11,30 +11,25 @@ from typing import Annotated, Any
 
 import typer
 
-from delta_cli.cli import (
-    database,
-    demo,
-    inform,
-    migrate,
-    output,
-    repair,
-    resources,
-    run,
-    status,
-    subscribe,
-    version,
-)
+from delta_cli.cli import output
+from delta_cli.cli.catalogue import CATALOGUE
 from delta_cli.cli.command import AppOption, DebugOption, DsnOption, SchemaOption
 from delta_cli.cli.errors import Reporter
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.lazy import LazyGroup
+
+
+class Commands(LazyGroup):
+    """The commands of `delta`."""
+
+    catalogue = CATALOGUE
+
 
 app = typer.Typer(
     name="delta",
+    cls=Commands,
     help="Keep records in step with systems outside, on Postgres.",
-    epilog="First step: delta demo. "
-    "Exit status: 0 done, 1 failed, 2 usage, 3 no connection, 4 timeout, 5 not found, "
-    "6 refused in this state, 7 schema out of date, 8 finished but some resources failed, "
-    "9 skipped, 130 and 143 ended by a signal.",
+    epilog="First steps: delta demo, delta init. More: delta help exit-codes|formats|environment.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -43,7 +38,9 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        version.print_version()
+        from delta_cli.cli.version import print_version
+
+        print_version()
         raise typer.Exit
 
 
@@ -62,11 +59,6 @@ def shared(
     debug: DebugOption = False,
 ) -> None:
     """Options that stand before a command's name hold for it too."""
-
-
-_GROUPS = (run, inform, repair, resources, subscribe, status, migrate, database, demo, version)
-for group in _GROUPS:
-    group.add_to(app)
 
 
 def main() -> None:

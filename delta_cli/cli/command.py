@@ -13,6 +13,7 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.help_text import PlainCommand
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings, resolve_settings
 
@@ -64,7 +65,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 
 
 def command(
-    app: typer.Typer, name: str, *, examples: Sequence[str], panel: str | None = None, **more: Any
+    app: typer.Typer, name: str, *, examples: Sequence[str], **more: Any
 ) -> Callable[[F], F]:
     """Register a function as a command. Its docstring is the help, `examples` are shown below."""
 
@@ -72,8 +73,8 @@ def command(
         app.command(
             name,
             help=inspect.getdoc(function),
-            epilog="Examples:\n\n" + "\n\n".join(f"  {example}" for example in examples),
-            rich_help_panel=panel,
+            epilog="\n".join(["Examples:", *(f"  {example}" for example in examples)]),
+            cls=PlainCommand,
             **more,
         )(_with_shared_options(function))
         return function

@@ -12,6 +12,7 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.help_text import PlainGroup
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import is_agreed, note
@@ -19,7 +20,9 @@ from delta_cli.cli.talk import is_agreed, note
 if TYPE_CHECKING:
     from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
 
-group = typer.Typer(no_args_is_help=True, help="The embedded Postgres: start, stop, look, reset.")
+group = typer.Typer(
+    cls=PlainGroup, no_args_is_help=True, help="The embedded Postgres: start, stop, look, reset."
+)
 
 
 def _server() -> "EmbeddedServer":
@@ -121,4 +124,4 @@ def add_to(app: typer.Typer) -> None:
     command(group, "path", examples=["du -sh $(delta db path)"])(path)
     command(group, "psql", examples=["delta db psql", "delta db psql -- -c 'select now()'"])(psql)
     command(group, "reset", examples=["delta db reset --yes"])(reset)
-    app.add_typer(group, name="db", rich_help_panel="Setup")
+    app.add_typer(group, name="db")

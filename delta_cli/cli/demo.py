@@ -38,5 +38,4 @@ def add_to(app: typer.Typer) -> None:
         app,
         "demo",
         examples=["delta demo", "delta demo --source photos --target /backup/photos"],
-        panel="Setup",
     )(demo)

@@ -1,6 +1,7 @@
 """What the exit status of `delta` means, and which error gives which. The numbers never change."""
 
 from enum import IntEnum
+from typing import Final
 
 from delta_cli.engine import errors
 
@@ -21,6 +22,22 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     TERMINATED = 143
 
+
+#: What each of them means, for `delta help exit-codes`.
+MEANINGS: Final[dict[ExitCode, str]] = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed",
+    ExitCode.USAGE: "usage: an option, a setting or the application is wrong",
+    ExitCode.NO_CONNECTION: "no connection to the database",
+    ExitCode.TIMEOUT: "not done in the time that was given",
+    ExitCode.NOT_FOUND: "not found",
+    ExitCode.REFUSED: "refused: the state does not allow it",
+    ExitCode.SCHEMA: "the database's schema is not the one this delta needs",
+    ExitCode.SOME_FAILED: "finished, but some resources failed",
+    ExitCode.SKIPPED: "skipped: another process holds the lock, or it is paused or switched off",
+    ExitCode.INTERRUPTED: "ended by Ctrl-C",
+    ExitCode.TERMINATED: "ended by SIGTERM",
+}
 
 _BY_ERROR: tuple[tuple[type[errors.DeltaError], ExitCode], ...] = (
     (errors.ConfigError, ExitCode.USAGE),

@@ -190,5 +190,4 @@ def add_to(app: typer.Typer) -> None:
             """delta inform user --object '{"id": "bob", "name": "Bob"}'""",
             "psql -Atc 'select row_to_json(u) from users u' | delta inform user --file -",
         ],
-        panel="Work",
     )(inform)

@@ -113,5 +113,4 @@ def add_to(app: typer.Typer) -> None:
             "delta migrate --dry-run > delta.sql",
             "delta migrate status -o json",
         ],
-        panel="Setup",
     )(migrate)

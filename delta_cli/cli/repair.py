@@ -110,5 +110,4 @@ def add_to(app: typer.Typer) -> None:
                 f"delta {verb} user --all --namespace eu --tag vip --dry-run",
                 f"delta {verb} user --all --yes -o json",
             ],
-            panel="Repair",
         )(function)

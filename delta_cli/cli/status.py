@@ -58,5 +58,4 @@ def add_to(app: typer.Typer) -> None:
         app,
         "status",
         examples=["delta status", "delta status -o json | jq .states"],
-        panel="Look",
     )(show_status)

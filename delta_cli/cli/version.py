@@ -29,6 +29,4 @@ def show_version(_settings: Settings, output_format: OutputOption = Format.TABLE
 
 def add_to(app: typer.Typer) -> None:
     """Declare the command."""
-    command(app, "version", examples=["delta version", "delta version -o json"], panel="Setup")(
-        show_version
-    )
+    command(app, "version", examples=["delta version", "delta version -o json"])(show_version)

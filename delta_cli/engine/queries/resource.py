@@ -174,7 +174,7 @@ group by kind, namespace, state
 order by kind, namespace, state
 """
 
-# Whether anything of these lanes is due now or being worked or reported: what a drain waits for.
+# Whether anything of these lanes is due now, worked, reported or due to be: a drain waits for it.
 # What is paused is not due, for however long: only what runs of it is waited for. Lane by lane, so
 # that a million due rows of a paused lane are not looked through; in the order of the leases, since
 # the planner else looks for the kinds in the index of all keys.
@@ -226,6 +226,15 @@ select
             run.state = 'running'
             or (run.state = 'queued' and run.kind <> all(pausing.kinds) and not pausing.worker)
         )
+    ) or exists (
+        -- The next pass queues their runs.
+        select
+        from pausing
+        cross join delta_controller as controller
+        where controller.kind = any(%(kinds)s::text[])
+        and controller.inform_due_at <= now()
+        and controller.kind <> all(pausing.kinds)
+        and not pausing.worker
     ) as unfinished
 """
 

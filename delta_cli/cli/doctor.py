@@ -1,0 +1,48 @@
+"""`delta doctor`: what is wrong, and what to do about it."""
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.session import open_database
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+
+_COLUMNS = ("name", "verdict", "detail", "fix")
+
+
+async def doctor(settings: Settings, output_format: OutputOption = Format.TABLE) -> ExitCode:
+    """Examine the database, the fleet and the resources; exit 1 if there is a problem.
+
+    Looks at the connection, the server, its clock and durability, connections left, a pooler, the
+    schema, rights, LISTEN, dead rows, index bloat, workers, ticks and stuck resources. Changes
+    nothing.
+    """
+    from delta_cli.engine.doctor import Verdict, all_findings
+
+    async with open_database(settings) as database:
+        findings = await all_findings(database)
+    records = [
+        {"name": one.name, "verdict": one.verdict.value, "detail": one.detail, "fix": one.fix}
+        for one in findings
+    ]
+    output.write_list(records, output_format, columns=_COLUMNS)
+    problems = [one for one in findings if one.verdict is Verdict.PROBLEM]
+    warnings = [one for one in findings if one.verdict is Verdict.WARNING]
+    if problems or warnings:
+        note(f"{len(problems)} problems, {len(warnings)} warnings")
+    return ExitCode.FAILED if problems else ExitCode.DONE
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "doctor",
+        examples=[
+            "delta doctor",
+            "delta doctor -o json | jq '.[] | select(.verdict != \"ok\")'",
+        ],
+    )(doctor)

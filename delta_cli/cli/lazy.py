@@ -1,0 +1,74 @@
+"""The commands of `delta` by name, each loaded when it is asked for.
+
+What the list of commands shows is in the catalogue, so that `delta --help` loads none of them.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from delta_cli.cli.help_text import PlainGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is (a module of this package with `add_to(app)`), and how it is listed."""
+
+    module: str
+    panel: str
+    summary: str
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name. Looking one up loads it; looking at the names loads none."""
+
+    def __init__(self, catalogue: Mapping[str, Entry]) -> None:
+        self._catalogue: Mapping[str, Entry] = catalogue
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = _load(name, self._catalogue[name])
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._catalogue, **self._loaded})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _load(name: str, entry: Entry) -> Any:
+    module = import_module(f"delta_cli.cli.{entry.module}")
+    app = typer.Typer()
+    module.add_to(app)
+    return typer.main.get_group(app).commands[name]
+
+
+class LazyGroup(PlainGroup):
+    """A group whose commands stand in `catalogue`."""
+
+    catalogue: Mapping[str, Entry] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = LazyCommands(self.catalogue)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands under their panels."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        widest = max(map(len, self.catalogue))
+        for name, entry in self.catalogue.items():
+            panels.setdefault(entry.panel, []).append((name.ljust(widest), entry.summary))
+        for title, rows in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)

@@ -1,0 +1,68 @@
+"""`delta help TOPIC`: what holds for all commands."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import command
+from delta_cli.cli.exit_codes import MEANINGS
+from delta_cli.cli.settings import Settings
+
+
+class Topic(StrEnum):
+    """What can be explained."""
+
+    EXIT_CODES = "exit-codes"
+    FORMATS = "formats"
+    ENVIRONMENT = "environment"
+
+
+_FORMATS: Final = """\
+Every command that prints data takes -o/--output. Data goes to stdout, everything else to stderr.
+
+  table     for people; a narrow terminal drops columns (default)
+  json      one array of objects for a list, one object for a single thing
+  jsonl     one object a line, each written at once: for pipes that run on
+  csv       a header and rows, nested values as JSON
+  markdown  a table to paste
+
+In JSON, names are those of the database's columns, times are UTC in RFC 3339, durations end in _ms
+or _s, and what is absent is null. Names are only ever added; `delta version -o json` tells the
+version of the shapes as output_shape. The format never depends on whether stdout is a terminal."""
+
+_ENVIRONMENT: Final = """\
+A flag beats the environment, which beats delta.toml or [tool.delta] in pyproject.toml.
+
+  DELTA_DSN         the database; else DATABASE_URL, else libpq's PG* variables
+  DELTA_APP         the application, as module:config or a file
+  DELTA_SCHEMA      the schema of Delta's tables
+  DELTA_DATA_DIR    where the embedded Postgres keeps its data
+  NO_COLOR          no colours
+  COLUMNS           how wide tables may be
+
+libpq's own variables hold too: PGPASSFILE, PGSERVICE, PGSSLMODE and the like."""
+
+
+def explain(
+    _settings: Settings,
+    topic: Annotated[Topic | None, typer.Argument(help="What to explain.")] = None,
+) -> None:
+    """Explain what holds for all commands: exit-codes, formats or environment."""
+    match topic:
+        case Topic.EXIT_CODES:
+            lines = [f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items()]
+            output.write_text("\n".join(["The exit status; scripts may rely on it.", "", *lines]))
+        case Topic.FORMATS:
+            output.write_text(_FORMATS)
+        case Topic.ENVIRONMENT:
+            output.write_text(_ENVIRONMENT)
+        case None:
+            topics = ", ".join(Topic)
+            output.write_text(f"Topics: {topics}. Of a command: delta COMMAND --help.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(app, "help", examples=["delta help exit-codes", "delta help formats"])(explain)
