@@ -180,15 +180,16 @@ class Supervisor:
     def _drain_all(self) -> None:
         if not self._stopping.is_set():
             self._stopping.set()
+            # For SIGINT too: a process that still imports ends quietly on it.
             self._signal_all(signal.SIGTERM)
 
     def _stop_at_once(self) -> None:
         log.info("stopping at once", extra={**_OURS, "processes": len(self._children)})
-        self._signal_all(signal.SIGTERM)
+        # Another one than before: of two equal signals that wait, the system delivers one.
+        self._signal_all(signal.SIGINT)
         asyncio.get_running_loop().call_later(_PATIENCE_S, self._signal_all, signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        """SIGTERM stands for SIGINT too: also a process that still imports ends quietly on it."""
         for child in self._children.values():
             child.signal(number)
 
