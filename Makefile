@@ -35,6 +35,7 @@ check: lint ## run all that CI runs: lint, then test
 
 bench: .venv/.dev ## run the benchmarks
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/passes.py
 
 clean: ## remove all that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

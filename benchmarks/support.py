@@ -168,10 +168,11 @@ async def _drain(client: Client, stop_after: int) -> DrainReport:
     seconds = time.perf_counter() - began
     worked = worker.counts.synced
     await client.stop()
-    return DrainReport(worked, seconds, time.process_time() - cpu, _peak_memory_mb())
+    return DrainReport(worked, seconds, time.process_time() - cpu, peak_memory_mb())
 
 
-def _peak_memory_mb() -> float:
+def peak_memory_mb() -> float:
+    """The most that this process has held, in MiB."""
     # Not getrusage(): its maximum includes the process that started this one.
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
