@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from delta_cli.cli.tables import cell, draw
+from delta_cli.cli.tables import cell, draw, width_of
 from delta_cli.cli.text import escape_json, harmless
 
 Record: TypeAlias = Mapping[str, Any]
@@ -86,10 +86,21 @@ def write_text(text: str) -> None:
 
 
 class Stream:
-    """Prints records one by one, each flushed at once. `widths` are those of a table's columns."""
+    """Prints records one by one, each flushed at once. `table` has the widths of its columns.
 
-    def __init__(self, form: Format, columns: Sequence[str], table: Mapping[str, int]) -> None:
+    `colours` are ANSI codes by state, for tables on a terminal.
+    """
+
+    def __init__(
+        self,
+        form: Format,
+        columns: Sequence[str],
+        table: Mapping[str, int],
+        *,
+        colours: Mapping[str, str] | None = None,
+    ) -> None:
         self._form: Format = form
+        self._colours: Mapping[str, str] = colours if colours and may_colour() else {}
         self._columns: list[str] = list(columns)
         self._table: Mapping[str, int] = table
         self._array: list[Record] = []
@@ -132,8 +143,20 @@ class Stream:
             flush()
 
     def _padded(self, record: Record) -> str:
-        cells = (cell(record.get(name)).ljust(width) for name, width in self._table.items())
+        cells = (self._cell(name, record.get(name)) for name in self._table)
         return "  ".join(cells).rstrip()
+
+    def _cell(self, name: str, value: Any) -> str:
+        text = cell(value)
+        rest = " " * (self._table[name] - width_of(text))
+        colour = self._colours.get(text) if name == "state" else None
+        return f"{text}{rest}" if colour is None else f"\033[{colour}m{text}\033[0m{rest}"
+
+
+def may_colour() -> bool:
+    """Whether stdout is a terminal that takes colours."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 def flush() -> None:

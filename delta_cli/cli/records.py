@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # declaring the commands must not load the engine
         Pause,
         ResourceRow,
         Status,
+        TickRow,
+        TickRun,
         WorkerRow,
     )
 
@@ -79,6 +81,17 @@ EVENT: Final = (
     "error",
     "actor",
 )
+TIMELINE_TABLE: Final = (
+    "id",
+    "at",
+    "category",
+    "state",
+    "attempt",
+    "worker",
+    "duration_ms",
+    "actor",
+    "error",
+)
 WORKER: Final = (
     "id",
     "host",
@@ -121,6 +134,51 @@ NAMESPACE: Final = (
     "created_at",
     "updated_at",
     "paused",
+)
+TICK: Final = (
+    "name",
+    "interval_s",
+    "lock_id",
+    "enabled",
+    "last_start",
+    "last_success",
+    "last_failure",
+    "last_error",
+    "consecutive_failures",
+    "last_skip",
+    "last_skip_reason",
+    "last_count",
+    "count_key",
+    "last_duration_ms",
+    "next_due",
+    "holder",
+    "paused",
+)
+TICK_TABLE: Final = (
+    "name",
+    "interval_s",
+    "last_success",
+    "last_count",
+    "count_key",
+    "last_duration_ms",
+    "next_due",
+    "consecutive_failures",
+    "last_error",
+    "enabled",
+    "paused",
+    "holder",
+)
+TICK_RUN: Final = (
+    "name",
+    "run_id",
+    "outcome",
+    "holder",
+    "started_at",
+    "finished_at",
+    "duration_ms",
+    "count",
+    "count_key",
+    "error",
 )
 PAUSE: Final = ("scope", "name", "reason", "actor", "created_at", "until")
 INFORM_RUN: Final = (
@@ -239,6 +297,19 @@ def namespace_record(namespace: "NamespaceRow") -> Values:
 def pause_record(pause: "Pause") -> Values:
     """One thing that is paused."""
     return {name: getattr(pause, name) for name in PAUSE} | {"scope": pause.scope.value}
+
+
+def tick_record(tick: "TickRow") -> Values:
+    """One periodic service, without its last runs."""
+    record = {name: getattr(tick, name) for name in TICK}
+    reason = tick.last_skip_reason
+    return record | {"last_skip_reason": None if reason is None else reason.value}
+
+
+def tick_run_record(name: str, run: "TickRun") -> Values:
+    """One run of the tick of that name; its outcome is null while it runs."""
+    record = {"name": name} | {field: getattr(run, field) for field in TICK_RUN[1:]}
+    return record | {"outcome": None if run.outcome is None else run.outcome.value}
 
 
 def inform_run_record(run: "InformRun") -> Values:

@@ -9,10 +9,13 @@ from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
+    EVENT,
     RESOURCE,
     RESOURCE_TABLE,
+    TIMELINE_TABLE,
     attempt_error_record,
     change_record,
+    event_record,
     resource_record,
     resource_table_record,
 )
@@ -80,14 +83,24 @@ async def get_resource(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Its namespace.")
     ] = DEFAULT_NAMESPACE,
+    events: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="So many of its last events, among the newest 3,000,000 of the log; 0: none.",
+        ),
+    ] = 10,
     output_format: OutputOption = Format.TABLE,
 ) -> None:
-    """Show one resource: its columns, its drift, and the errors of this round."""
+    """Show one resource: its columns, its drift, the errors of this round, and its last events."""
     async with open_client(settings) as client:
         row = await client.get(kind, object_id, namespace=namespace)
+        timeline = await client.timeline(row, limit=events) if events else []
     changes = [change_record(change) for change in row.changes]
+    happened = [event_record(event) for event in timeline]
     if output_format not in _WIDE_FORMATS:
-        output.write_object(resource_record(row) | {"changes": changes}, output_format)
+        record = resource_record(row) | {"changes": changes, "timeline": happened}
+        output.write_object(record, output_format)
         return
     record = resource_record(row)
     errors = record.pop("errors")
@@ -100,6 +113,9 @@ async def get_resource(
         columns = ("attempt", "at", "error", "message", "worker_id")
         records = [attempt_error_record(error) for error in row.errors]
         output.write_list(records, output_format, columns=columns)
+    if happened:
+        output.write_text("\nIts last events, the newest last:")
+        output.write_list(happened, output_format, columns=EVENT, table=TIMELINE_TABLE)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -110,8 +126,8 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta get user bob@hello.com",
             "delta get user bob@hello.com -o json | jq .changes",
+            "delta get user bob@hello.com --events 50",
         ],
-        panel="Look",
     )(get_resource)
     command(
         app,
@@ -121,5 +137,4 @@ def add_to(app: typer.Typer) -> None:
             "delta list user --state failed --state degraded",
             "delta list user --limit 0 -o jsonl | jq -r .object_id",
         ],
-        panel="Look",
     )(list_resources)

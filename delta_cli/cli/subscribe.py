@@ -31,12 +31,19 @@ def subscribe(
         str | None,
         typer.Option(
             help="From 5m ago, a time, or beyond an event's id; 0: from the beginning "
-            "(default: from now)."
+            "(default: from now, or where --name is)."
         ),
     ] = None,
-    no_follow: Annotated[
-        bool, typer.Option("--no-follow", help="End at the newest event.")
-    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the position in the database, and go on from there the next time; "
+            "--since sets it anew."
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end at the newest.")
+    ] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
@@ -44,7 +51,7 @@ def subscribe(
     from delta_cli.cli.running import run_async
     from delta_cli.cli.subscription import SubscribeOptions, follow_events
 
-    if output_format is Format.JSON and not no_follow and limit is None:
+    if output_format is Format.JSON and follow and limit is None:
         raise ConfigError(
             "an array of events without end cannot be printed",
             hint="use -o jsonl, or --no-follow, or --limit",
@@ -54,7 +61,8 @@ def subscribe(
         kinds=kind or None,
         namespaces=namespace or None,
         since=since,
-        follow=not no_follow,
+        name=name,
+        follow=follow,
         limit=limit,
     )
     return run_async(follow_events(settings, options, output_format))
@@ -68,7 +76,7 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta subscribe",
             "delta subscribe --category object_failed --kind user -o jsonl",
+            "delta subscribe --name audit -o jsonl >> audit.jsonl",
             "delta subscribe --since 1h --no-follow -o json | jq 'group_by(.kind)'",
         ],
-        panel="Look",
     )(subscribe)

@@ -1,11 +1,12 @@
 """Follows the log of events and prints each at once; whoever reads may go away at any time."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli import output
 from delta_cli.cli.durations import duration_of, parse_time
@@ -35,6 +36,8 @@ _TABLE: Final = {
     "actor": 8,
     "error": 0,
 }
+_COLOURS: Final = {"synced": "32", "failed": "33", "degraded": "31", "deleted": "35"}
+_ACKNOWLEDGE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,67 +48,95 @@ class SubscribeOptions:
     kinds: Sequence[str] | None
     namespaces: Sequence[str] | None
     since: str | None
+    name: str | None
     follow: bool
     limit: int | None
 
 
 async def follow_events(settings: Settings, options: SubscribeOptions, form: Format) -> ExitCode:
     """Print events until their end, the limit, a signal, or until nobody reads them."""
-    reading = asyncio.current_task()
+    follower = _Follower(options, form)
     loop = asyncio.get_running_loop()
-    ended: list[ExitCode] = []
-
-    def end(code: ExitCode) -> None:
-        if not ended and reading is not None:
-            ended.append(code)
-            reading.cancel()
-
-    loop.add_signal_handler(signal.SIGINT, end, ExitCode.INTERRUPTED)
-    loop.add_signal_handler(signal.SIGTERM, end, ExitCode.TERMINATED)
-    output.when_closed(loop.add_reader, lambda: end(ExitCode.DONE))
-    position: list[int | None] = [None]
+    loop.add_signal_handler(signal.SIGINT, follower.end, ExitCode.INTERRUPTED)
+    loop.add_signal_handler(signal.SIGTERM, follower.end, ExitCode.TERMINATED)
+    output.when_closed(loop.add_reader, lambda: follower.end(ExitCode.DONE))
     try:
         async with open_client(settings) as client:
-            await _print_events(client, options, form, position)
+            await follower.run(client)
     except asyncio.CancelledError:
-        if not ended:
+        if follower.ended is None:
             raise
-        _tell_position(ended[0], position[0])
-        return ended[0]
+        follower.tell_position()
+        return follower.ended
     return ExitCode.DONE
 
 
-async def _print_events(
-    client: "Client", options: SubscribeOptions, form: Format, position: list[int | None]
-) -> None:
-    subscription = client.subscribe(
-        *options.categories,
-        kinds=options.kinds,
-        namespaces=options.namespaces,
-        after=await _after(client, options.since),
-        follow=options.follow,
-    )
-    async with subscription:
-        stream = output.Stream(form, EVENT, _TABLE)
-        try:
-            await _print_all(subscription, stream, options.limit)
-        finally:
-            position[0] = subscription.position
-        stream.close()
+class _Follower:
+    """Prints what a subscription gives. `ended` is why it was told to end; None: it was not."""
 
+    def __init__(self, options: SubscribeOptions, form: Format) -> None:
+        self.ended: ExitCode | None = None
+        self._options: SubscribeOptions = options
+        self._form: Format = form
+        self._reading: asyncio.Task[Any] | None = asyncio.current_task()
+        self._position: int | None = None
 
-async def _print_all(
-    subscription: "Subscription", stream: output.Stream, limit: int | None
-) -> None:
-    printed = 0
-    async for event in subscription:
-        if isinstance(event, EventGap):
-            warn(f"{event.count} events are gone: retention has removed them")
-            continue
-        stream.write(event_record(event))
-        printed += 1
-        if printed == limit:
+    def end(self, code: ExitCode) -> None:
+        """Stop reading. The first reason counts; asking again hurries it."""
+        if self.ended is None:
+            self.ended = code
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def run(self, client: "Client") -> None:
+        options = self._options
+        subscription = client.subscribe(
+            *options.categories,
+            kinds=options.kinds,
+            namespaces=options.namespaces,
+            after=await _after(client, options.since),
+            name=options.name,
+            follow=options.follow,
+        )
+        async with subscription:
+            try:
+                stream = output.Stream(self._form, EVENT, _TABLE, colours=_COLOURS)
+                await self._print_all(subscription, stream)
+                stream.close()
+            except asyncio.CancelledError:
+                if self.ended is not ExitCode.DONE:
+                    await self._acknowledge(subscription)
+                raise
+            else:
+                await self._acknowledge(subscription)
+            finally:
+                self._position = subscription.position
+
+    async def _print_all(self, subscription: "Subscription", stream: output.Stream) -> None:
+        printed = 0
+        async for event in subscription:
+            if isinstance(event, EventGap):
+                warn(f"{event.count} events are gone: retention has removed them")
+                continue
+            stream.write(event_record(event))
+            printed += 1
+            if printed == self._options.limit:
+                return
+
+    async def _acknowledge(self, subscription: "Subscription") -> None:
+        """All that was handed out is printed, also the last."""
+        if self._options.name is not None:
+            with contextlib.suppress(TimeoutError):  # the database is away: it is printed again
+                async with asyncio.timeout(_ACKNOWLEDGE_S):
+                    await subscription.acknowledge()
+
+    def tell_position(self) -> None:
+        """Say where to go on, unless nobody reads any more."""
+        if self.ended is ExitCode.DONE or self._position is None:
             return
+        name = self._options.name
+        how = f"--since {self._position}" if name is None else f"--name {name}"
+        note(f"the last event was {self._position}; go on with {how}")
 
 
 async def _after(client: "Client", since: str | None) -> int | datetime | None:
@@ -115,8 +146,3 @@ async def _after(client: "Client", since: str | None) -> int | datetime | None:
         return int(since)
     ago = duration_of(since)
     return parse_time(since, "--since") if ago is None else await database_now(client) - ago
-
-
-def _tell_position(code: ExitCode, position: int | None) -> None:
-    if code is not ExitCode.DONE and position is not None:
-        note(f"the last event was {position}; go on with --since {position}")

@@ -21,6 +21,8 @@ from delta_cli.engine.store.events import EventFilter
 log = logging.getLogger(__name__)
 
 _PAGE: Final = 1_000
+#: How long a database that is away may keep a subscription from closing.
+_LAST_WRITE_S: Final = 2.0
 _LARGEST_ID: Final = 2**63 - 1
 
 
@@ -174,8 +176,9 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self._wake.set()
         if self._cursor is not None:
             try:
-                await self._cursor.write()
-            except (*AWAY, NotFound) as error:
+                async with asyncio.timeout(_LAST_WRITE_S):
+                    await self._cursor.write()
+            except (*AWAY, NotFound, TimeoutError) as error:
                 # At least once: what was not written is handed out again.
                 log.warning(
                     "position not written",

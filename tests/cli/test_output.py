@@ -61,7 +61,7 @@ def test_get_as_json_is_one_object_with_its_drift(delta: CommandLine, shop: Comm
     shop("run", "--drain").expect(0)
     shop("inform", "item", "--object", '{"id": "a", "price": 2}').expect(0)
     row = delta("get", "item", "a", "-o", "json").expect(0).json()
-    assert list(row) == [*RESOURCE, "changes"]
+    assert list(row) == [*RESOURCE, "changes", "timeline"]
     assert row["changes"] == [{"path": "price", "old": 1, "new": 2}]
     table = delta("get", "item", "a").expect(0).out
     assert "Drift" in table

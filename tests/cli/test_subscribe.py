@@ -1,11 +1,15 @@
 """The log of events on stdout."""
 
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from delta_cli.engine.embedded import EmbeddedServer
 from tests.cli.conftest import Here, Inform
 from tests.support.command_line import CommandLine, ended
 
@@ -90,3 +94,78 @@ def test_a_reader_that_goes_away_ends_it_quietly_although_nothing_happens(
         assert time.monotonic() - began < 20
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_name_goes_on_after_what_it_has_printed(quick: Here) -> None:
+    name = ("--name", "audit")
+    assert read(quick, *name) == []  # from now
+    assert read(quick, *name, "--since", "0", "--limit", "2") == ["a", "b"]
+    assert read(quick, *name) == ["bad"]
+    assert read(quick, *name) == []
+    assert read(quick, *name, "--since", "2") == ["bad"]  # set anew
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_name_that_is_not_one_is_refused(quick: Here) -> None:
+    done = quick("subscribe", "--name", "no name", "--no-follow").expect(2)
+    assert "'no name'" in done.err
+
+
+def test_an_interrupt_counts_what_was_printed_as_handled(logged: CommandLine) -> None:
+    name = ("--name", "audit", "-o", "jsonl")
+    with logged.started("subscribe", "--since", "0", *name) as process:
+        assert process.stdout is not None
+        assert [bool(process.stdout.readline()) for _ in range(3)] == [True] * 3
+        process.send_signal(signal.SIGINT)
+        done = ended(process).expect(130)
+    assert "--name audit" in done.err
+    assert logged("subscribe", "--no-follow", *name).expect(0).out == ""
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_gap_is_told_on_stderr_and_is_no_event(quick: Here, dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("delete from delta.delta_event where id <= 2")
+    done = quick("subscribe", "--since", "1", "--no-follow", "-o", "json").expect(0)
+    assert [event["id"] for event in done.json()] == [3]
+    assert "1 events are gone" in done.err
+
+
+def test_a_table_has_colour_on_a_terminal_only(logged: CommandLine) -> None:
+    words = ("subscribe", "--since", "0", "--no-follow")
+    code, shown = logged.on_terminal(*words)
+    assert code == 0
+    assert "\x1b[32msynced\x1b[0m" in shown
+    _, plain = logged.on_terminal(*words, environ={"NO_COLOR": "1"})
+    assert "\x1b" not in plain
+    assert logged(*words).expect(0).out == plain == re.sub("\x1b\\[[0-9]+m", "", shown)
+
+
+def test_a_server_that_goes_away_and_comes_back_is_told_in_a_line_each(
+    own_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    delta = CommandLine(tmp_path, {"DELTA_DSN": own_server.dsn})
+    log_one(own_server.dsn, "before")
+    with delta.started("subscribe", "--since", "0", "-o", "jsonl") as process:
+        assert process.stdout is not None
+        assert '"before"' in process.stdout.readline()
+        own_server.restart()
+        log_one(own_server.dsn, "after")
+        assert '"after"' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        done = ended(process).expect(130)
+    told = [line for line in done.err.splitlines() if "database" in line]
+    assert len(told) == 2
+    assert "waiting" in told[0]
+    assert "database is back" in told[1]
+
+
+def log_one(dsn: str, object_id: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into delta.delta_event (category, resource_id, namespace, kind, object_id,"
+            " state, attempt, max_attempts, generation, sync_count)"
+            " values ('object_synced', 1, 'default', 'item', %s, 'synced', 1, 10, 1, 1)",
+            [object_id],
+        )
