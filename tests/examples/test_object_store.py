@@ -19,10 +19,11 @@ from delta_cli import (
     InvalidObject,
     NamespaceConfig,
     ResourceState,
+    TickOutcome,
     TickRow,
 )
 from delta_cli.examples import object_store
-from delta_cli.examples.object_store import make_config, parse_backends, put
+from delta_cli.examples.object_store import make_config, parse_backends, passes, put
 from delta_cli.examples.object_store.__main__ import main
 from delta_cli.examples.object_store.backend import Backend
 from delta_cli.examples.object_store.catalogue import StoredObject
@@ -285,9 +286,9 @@ def test_the_part_of_a_dead_writer_makes_room_and_that_of_a_living_one_does_not(
     store = make_store(a=10)
     take_in(store, "photo", b"pixels")
     (tmp_path / "a").mkdir()
-    dead = tmp_path / "a" / ".part-dead"
-    dead.write_bytes(b"0123456789")
-    with part_of(tmp_path / "a", 10):
+    (tmp_path / "a/.part-dead").write_bytes(b"0123456789")
+    with part_of(tmp_path / "a", tmp_path / "catalogue/locks/any", 10):
+        (tmp_path / "a/.part-dead").write_bytes(b"0123456789")
         assert store.bring("photo").count == 0
         assert used(store) == {"a": 10}  # the dead one has gone
     assert store.bring("photo") == Done(1)
@@ -460,6 +461,36 @@ async def test_a_removed_object_leaves_the_backends_and_may_come_back(
         assert is_right(store, {"object-01": contents["object-01"]}, 2)
         await put(client, store, "object-00", io.BytesIO(b"again"), copies=1)
         await eventually(lambda: is_right(store, {"object-00": b"again"}, 1), within=A_WHILE_S)
+
+
+async def test_a_pass_ends_after_so_many_changes_and_the_next_goes_on(
+    dsn: str, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passes, "MOST_CHANGES", 3)
+    store = make_store(a=1000, b=1000)
+    counts: list[int | None] = []
+    async with Client(dsn, make_config(store)) as client:
+        contents = await put_many(client, store, 5, copies=1)
+        for _ in range(3):
+            assert await client.tick("replicate") is TickOutcome.SUCCESS
+            counts.append((await tick_of(client, "replicate")).last_count)
+    assert counts == [3, 2, 0]
+    assert is_right(store, contents, 1)
+
+
+async def test_a_damaged_record_is_named_and_keeps_no_other_object_from_its_copies(
+    dsn: str, make_store: MakeStore
+) -> None:
+    store = make_store(a=1000, b=1000)
+    async with Client(dsn, make_config(store)) as client:
+        contents = await put_many(client, store, 3, copies=2)
+        (store.catalogue.folder / "objects/object-00").write_text("{")
+        del contents["object-00"]
+        assert await client.tick("replicate") is TickOutcome.FAILED
+        row = await tick_of(client, "replicate")
+    assert (row.last_count, row.runs[0].count) == (None, 4)
+    assert "the record of object-00 is damaged" in str(row.last_error)
+    assert is_right(store, contents, 2)
 
 
 async def test_the_catalogue_is_informed_and_a_lost_one_removes_nothing(

@@ -3,8 +3,8 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -37,14 +37,14 @@ class Backend:
         """How full it is. Every file in its folder counts, those of growing copies too."""
         try:
             with locked(self._lock):
+                remove_dead_parts(self.folder)
                 used = self._measure()
             return Fill(self.name, used, self.quota, is_there=self.folder.parent.is_dir())
         except OSError:  # its disk fails
             return Fill(self.name, 0, self.quota, is_there=False)
 
     def _measure(self) -> int:
-        """The bytes in use. Call it under the lock: a part that is being made looks dead."""
-        remove_dead_parts(self.folder)
+        """The bytes in use. Under the lock: nothing is renamed meanwhile."""
         used = 0
         for file in self._files():
             with suppress(FileNotFoundError):  # removed since the listing
@@ -74,7 +74,13 @@ class Backend:
 
         Raises OSError, with EDQUOT when the quota leaves no room.
         """
-        with self._reserved(wanted.size) as part, content.open("rb") as reading:
+        self.folder.mkdir(exist_ok=True)
+        # The part takes its full size from the beginning, so that two writers at a time see each
+        # other's bytes and never pass the quota together.
+        reserving = part_of(
+            self.folder, self._lock, wanted.size, check=partial(self._check_room, wanted.size)
+        )
+        with reserving as part, content.open("rb") as reading:
             copy(reading, part)
             if not _holds(part, wanted):
                 raise OSError(errno.EIO, "the copy is not what was written", self.name)
@@ -82,20 +88,9 @@ class Backend:
             with locked(self._lock):
                 Path(part.name).replace(self.copy_of(wanted.name))
 
-    @contextmanager
-    def _reserved(self, size: int) -> Iterator[IO[bytes]]:
-        """A part that takes its full size from the beginning.
-
-        It is made under the backend's lock, so that two writers at a time see each other's bytes
-        and never pass the quota together; the lock is free again while the content is copied.
-        """
-        with ExitStack() as writing:
-            with locked(self._lock):
-                self.folder.mkdir(exist_ok=True)
-                if self._measure() + size > self.quota:
-                    raise OSError(errno.EDQUOT, f"no room for {size:,} bytes", self.name)
-                part = writing.enter_context(part_of(self.folder, size))
-            yield part
+    def _check_room(self, size: int) -> None:
+        if self._measure() + size > self.quota:
+            raise OSError(errno.EDQUOT, f"no room for {size:,} bytes", self.name)
 
     def remove(self, name: str) -> None:
         """Remove a copy, if it is there."""

@@ -3,7 +3,9 @@
 Every process of the store uses the same folder, so the locks that they meet at lie in it too.
 """
 
+import errno
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -75,7 +77,7 @@ class Catalogue:
                 field="name",
                 hint="use at most 200 letters, digits, '_', '-' and '.', no '-' or '.' first",
             )
-        with part_of(self._incoming) as part:
+        with self._part() as part:
             sha256 = copy(content, part)
             found = StoredObject(name, part.tell(), sha256, _checked_copies(copies))
             with self.changing(name):
@@ -103,7 +105,8 @@ class Catalogue:
     def find(self, name: str) -> StoredObject | None:
         """The record of an object; None if there is none.
 
-        Raises FileNotFoundError when the catalogue itself is away: then nothing was removed.
+        Raises FileNotFoundError when the catalogue itself is away: then nothing was removed; and
+        OSError for a record that cannot be read.
         """
         if not self._objects.is_dir():
             raise FileNotFoundError(f"the catalogue {self.folder} is not there")
@@ -113,6 +116,8 @@ class Catalogue:
             return StoredObject(name=name, **json.loads((self._objects / name).read_text()))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            raise OSError(errno.EIO, f"the record of {name} is damaged ({error})") from None
 
     def records(self) -> Iterator[StoredObject]:
         """Every object that should be stored, in the order of their names."""
@@ -133,10 +138,12 @@ class Catalogue:
     def _write(self, record: StoredObject) -> None:
         fields = asdict(record)
         del fields["name"]
-        with part_of(self._objects) as part:
-            part.write(json.dumps(fields).encode())
-            part.flush()
+        with self._part() as part:
+            copy(io.BytesIO(json.dumps(fields).encode()), part)
             Path(part.name).replace(self._objects / record.name)
+
+    def _part(self) -> AbstractContextManager[IO[bytes]]:
+        return part_of(self._incoming, self.locks / "incoming")
 
 
 def is_name(name: str) -> bool:

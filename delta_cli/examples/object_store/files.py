@@ -4,13 +4,13 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
 _CHUNK: Final = 1024 * 1024
-PART_PREFIX: Final = ".part-"
+_PART_PREFIX: Final = ".part-"
 
 
 @contextmanager
@@ -22,24 +22,30 @@ def locked(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def part_of(folder: Path, size: int = 0) -> Iterator[IO[bytes]]:
-    """A new part, open for reading and writing, that already takes `size` bytes.
+def part_of(
+    folder: Path, lock: Path, size: int = 0, *, check: Callable[[], None] | None = None
+) -> Iterator[IO[bytes]]:
+    """A new part, open for reading and writing, that takes `size` bytes from the beginning.
 
-    It is locked while its writer lives, and gone afterwards if it was not renamed.
+    It is itself locked while its writer lives, and gone afterwards if it was not renamed. It is
+    made under `lock`, together with `check`, which may raise: nobody else makes one meanwhile.
     """
-    part = folder / f"{PART_PREFIX}{secrets.token_hex(8)}"
-    with part.open("xb+") as handle:
-        try:
+    part = folder / f"{_PART_PREFIX}{secrets.token_hex(8)}"
+    with ExitStack() as writing:
+        with locked(lock):
+            remove_dead_parts(folder)
+            if check is not None:
+                check()
+            handle = writing.enter_context(part.open("xb+"))
+            writing.callback(part.unlink, missing_ok=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
             handle.truncate(size)
-            yield handle
-        finally:
-            part.unlink(missing_ok=True)
+        yield handle
 
 
 def remove_dead_parts(folder: Path) -> None:
-    """Remove the parts whose writers have died."""
-    for part in folder.glob(f"{PART_PREFIX}*"):
+    """Remove the parts whose writers have died. Under their lock: a new part looks dead."""
+    for part in folder.glob(f"{_PART_PREFIX}*"):
         with suppress(FileNotFoundError, BlockingIOError), part.open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()

@@ -1,6 +1,6 @@
 """The ticks of the store: each pass goes once through all objects, a page of resources at a time.
 
-What a pass cannot do does not keep it from the rest; at the end it fails with the names.
+What a pass cannot do does not keep it from the rest; at the end it fails, and names the objects.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from delta_cli.examples.object_store.store import Done, ObjectStore, ShortOfCopi
 
 #: A pass ends after so many changes; the next goes on where there is still something to do.
 MOST_CHANGES: Final = 1_000
-_MOST_TOLD: Final = 5
+_MOST_TOLD: Final = 10
 
 log = component_logger("object_store")
 
 
 class Gauges(QuotaMetricsRefresher):
-    """How full each backend was when it was last measured: after each pass that changed copies."""
+    """How full each backend was when a pass of this process measured it last."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store: ObjectStore = store
@@ -85,10 +85,14 @@ class Passes:
         try:
             async for name in _names():
                 done = await asyncio.to_thread(_attempt, step, name)
-                if done is None or count >= MOST_CHANGES:
+                if done is None:
                     break
                 count += done.count
-                problems += [done.problem] if done.problem else []
+                if done.problem is not None:
+                    log.warning("object not right", extra={"object_id": name, "why": done.problem})
+                    problems.append(done.problem)
+                if count >= MOST_CHANGES:
+                    break
         except ConnectionFailed as away:
             error = away
         if problems:
