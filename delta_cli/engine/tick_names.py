@@ -1,7 +1,8 @@
-"""Names and lock ids of ticks: what can be checked before any database is there."""
+"""Names, intervals and lock ids of ticks: what can be checked before any database is there."""
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final, Protocol, runtime_checkable
 
 from delta_cli.engine.errors import ConfigError
@@ -9,6 +10,7 @@ from delta_cli.engine.errors import ConfigError
 #: The ticks that every Delta has.
 BUILT_IN_TICKS: Final = ("inform", "rescue", "expire", "clean", "rebalance")
 MAX_TICK_NAME_LENGTH: Final = 127
+MAX_TICK_INTERVAL: Final = timedelta(days=36_500)
 _MOST: Final = 2**63
 
 
@@ -51,6 +53,24 @@ def check_lock_id(name: str, value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not -_MOST <= value < _MOST:
         raise ConfigError(f"lock_id of tick {name!r} must be a 64-bit integer, got {value!r}")
     return value
+
+
+def check_interval(name: str, value: object) -> timedelta:
+    """Refuse an interval that is not longer than zero, or too long to reckon with."""
+    if not isinstance(value, timedelta):
+        raise ConfigError(f"interval of tick {name!r} must be a timedelta, got {value!r}")
+    if not timedelta(0) < value <= MAX_TICK_INTERVAL:
+        raise ConfigError(
+            f"interval of tick {name!r} must be longer than zero and at most "
+            f"{MAX_TICK_INTERVAL.days} days, got {value}"
+        )
+    return value
+
+
+def check_callable(name: str, field: str, value: object) -> None:
+    """Refuse a function that is none."""
+    if not callable(value):
+        raise ConfigError(f"{field} of tick {name!r} must be callable, got {value!r}")
 
 
 def check_ticks(ticks: Sequence[object], schema: str) -> None:

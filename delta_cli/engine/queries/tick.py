@@ -212,21 +212,3 @@ with cleaned as (
 )
 select count(*) from cleaned
 """
-
-# The advisory lock of a tick, on a session that outlives the statement.
-TRY_LOCK: Final[LiteralString] = """
-select pg_try_advisory_lock(%(lock_id)s)
-"""
-
-UNLOCK: Final[LiteralString] = """
-select pg_advisory_unlock(%(lock_id)s)
-"""
-
-# Still here: the server ends a session that says nothing for so long, and its locks with it.
-GUARD: Final[LiteralString] = """
-select set_config('idle_session_timeout', %(milliseconds)s, false)
-"""
-
-PING: Final[LiteralString] = """
-select 1
-"""

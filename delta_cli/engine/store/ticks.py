@@ -151,25 +151,3 @@ async def clean_cancels(connection: Connection, *, batch: int) -> int:
 async def _count(connection: Connection, query: LiteralString, batch: int) -> int:
     row = await (await connection.execute(query, {"batch": batch})).fetchone()
     return row[0] if row else 0
-
-
-async def try_lock(connection: Connection, lock_id: int) -> bool:
-    """Take an advisory lock for this session, unless another session has it."""
-    cursor = await connection.execute(queries.TRY_LOCK, {"lock_id": lock_id})
-    row = await cursor.fetchone()
-    return row is not None and row[0]
-
-
-async def unlock(connection: Connection, lock_id: int) -> None:
-    """Give an advisory lock back."""
-    await connection.execute(queries.UNLOCK, {"lock_id": lock_id})
-
-
-async def guard_session(connection: Connection, *, silent_s: float) -> None:
-    """Let the server end this session when it says nothing for so long, as a frozen process."""
-    await connection.execute(queries.GUARD, {"milliseconds": str(max(1, round(silent_s * 1000)))})
-
-
-async def ping(connection: Connection) -> None:
-    """Prove that the session lives, and say that we do."""
-    await connection.execute(queries.PING)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,12 +71,12 @@ class PassPlace:
     may_judge: Callable[[], bool]
 
 
-async def despite_cancellation(coroutine: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
+async def despite_cancellation(step: Awaitable[object], *, timeout_s: float) -> None:
     """Await to the end, for a given time at most, though this task is asked to end meanwhile.
 
-    What the coroutine raises is dropped.
+    What the step raises is dropped.
     """
-    task = asyncio.ensure_future(coroutine)
+    task = asyncio.ensure_future(step)
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
     while not task.done() and loop.time() < until:

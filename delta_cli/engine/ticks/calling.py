@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import logging
 from collections.abc import Callable
@@ -34,7 +35,9 @@ async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         except StopIteration as error:  # no future can carry it
             raise RuntimeError("StopIteration was raised") from error
 
-    thread = asyncio.ensure_future(asyncio.to_thread(contained))
+    # Not as a task: an exit that the function asks for would end the event loop.
+    context = contextvars.copy_context()
+    thread = asyncio.get_running_loop().run_in_executor(None, context.run, contained)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
