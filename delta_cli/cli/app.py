@@ -13,7 +13,13 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.catalogue import CATALOGUE
-from delta_cli.cli.command import AppOption, DebugOption, DsnOption, SchemaOption
+from delta_cli.cli.command import (
+    AppOption,
+    DebugOption,
+    DsnOption,
+    ProfileOption,
+    SchemaOption,
+)
 from delta_cli.cli.errors import Reporter
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.lazy import LazyGroup
@@ -56,6 +62,7 @@ def shared(
     dsn: DsnOption = None,
     app: AppOption = None,
     schema: SchemaOption = None,
+    profile: ProfileOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Options that stand before a command's name hold for it too."""

@@ -30,6 +30,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "init": Entry("init", "Setup", "Write a first application that runs as it is."),
     "demo": Entry("demo", "Setup", "See Delta work: mirror a folder, file by file."),
     "migrate": Entry("migrate", "Setup", "Apply the migrations that the database lacks."),
+    "config": Entry("config", "Setup", "Show every setting and where it came from."),
     "doctor": Entry("doctor", "Setup", "Examine the database, the fleet and the resources."),
     "db": Entry("database", "Setup", "The embedded Postgres: start, stop, look, reset."),
     "help": Entry("topics", "Setup", "Explain exit statuses, formats, or the environment."),

@@ -48,6 +48,15 @@ SchemaOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Settings of a profile in the file. Else DELTA_PROFILE or the file.",
+        rich_help_panel=_PANEL,
+    ),
+]
 DebugOption = Annotated[
     bool,
     typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_PANEL),
@@ -60,6 +69,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "dsn": (DsnOption, None),
     "app": (AppOption, None),
     "schema": (SchemaOption, None),
+    "profile": (ProfileOption, None),
     "debug": (DebugOption, False),
 }
 
@@ -86,7 +96,8 @@ def _with_shared_options(function: Callable[..., Any]) -> Callable[..., None]:
     def run(*, delta_context: typer.Context, **arguments: Any) -> None:
         given = delta_context.find_root().params
         shared = {name: arguments.pop(name) or given.get(name) for name in _SHARED}
-        settings = resolve_settings(dsn=shared["dsn"], app=shared["app"], schema=shared["schema"])
+        shared.pop("debug")  # the reporter looks for it itself
+        settings = resolve_settings(**shared)
         raise typer.Exit(_run(function, settings, arguments))
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]

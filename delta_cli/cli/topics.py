@@ -38,6 +38,8 @@ A flag beats the environment, which beats delta.toml or [tool.delta] in pyprojec
   DELTA_DSN         the database; else DATABASE_URL, else libpq's PG* variables
   DELTA_APP         the application, as module:config or a file
   DELTA_SCHEMA      the schema of Delta's tables
+  DELTA_PROFILE     a profile of the file: [profiles.NAME] with app, dsn, schema,
+                    read_only and protected
   DELTA_DATA_DIR    where the embedded Postgres keeps its data
   NO_COLOR          no colours
   COLUMNS           how wide tables may be
