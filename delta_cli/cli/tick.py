@@ -1,0 +1,95 @@
+"""`delta tick`: the periodic services of the fleet, or one of them forced here and now."""
+
+from typing import Annotated, Final
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import (
+    TICK,
+    TICK_RUN,
+    TICK_TABLE,
+    tick_record,
+    tick_run_record,
+)
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+
+_LAST: Final = 20
+
+
+async def tick(
+    settings: Settings,
+    name: Annotated[str | None, typer.Argument(help="The tick to force.")] = None,
+    *,
+    runs: Annotated[
+        bool, typer.Option("--runs", help=f"List the last {_LAST} runs, and force none.")
+    ] = False,
+    output_format: OutputOption = Format.TABLE,
+) -> ExitCode | None:
+    """Force a periodic service now, or list all with their health.
+
+    It runs in this process, under the same lock and records as everywhere. A tick of an application
+    needs --app. Exit status 9: it was skipped, as when another process runs it.
+    """
+    if runs:
+        return await _list_runs(settings, name, output_format)
+    if name is None:
+        return await _list(settings, output_format)
+    from delta_cli.cli.tick_run import force
+
+    return await force(settings, name, output_format)
+
+
+async def _list(settings: Settings, output_format: Format) -> None:
+    async with open_client(settings) as client:
+        ticks = await client.ticks()
+    if not ticks and output_format is Format.TABLE:
+        note("no tick has ever run; start a worker with: delta run")
+        return
+    output.write_list(
+        map(tick_record, ticks),
+        output_format,
+        columns=TICK,
+        table=TICK_TABLE,
+        droppable=("holder", "interval_s", "last_duration_ms", "enabled", "next_due", "count_key"),
+    )
+
+
+async def _list_runs(settings: Settings, name: str | None, output_format: Format) -> None:
+    from delta_cli.cli.tick_run import check_known
+
+    async with open_client(settings) as client:
+        ticks = await client.ticks()
+    if name is not None:
+        check_known(ticks, name)
+    chosen = [tick for tick in ticks if name in (None, tick.name)]
+    runs = [(tick.name, run) for tick in chosen for run in tick.runs]
+    runs.sort(key=lambda one: one[1].started_at, reverse=True)
+    if not runs and output_format is Format.TABLE:
+        note("no tick has ever run" if name is None else f"tick {name} has never run")
+        return
+    output.write_list(
+        (tick_run_record(*one) for one in runs[:_LAST]),
+        output_format,
+        columns=TICK_RUN,
+        droppable=("run_id", "finished_at", "holder", "count_key"),
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "tick",
+        examples=[
+            "delta tick",
+            "delta tick rescue -o json | jq .outcome",
+            "delta tick nightly --app myapp:config",
+            "delta tick clean --runs",
+        ],
+    )(tick)

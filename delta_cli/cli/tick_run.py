@@ -1,0 +1,133 @@
+"""Forces one tick in this process, and tells what came of it."""
+
+import logging
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from delta_cli.cli import output
+from delta_cli.cli.application import find_application
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.records import tick_record
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+from delta_cli.cli.text import harmless
+from delta_cli.engine.client import Client
+from delta_cli.engine.errors import DeltaError, NotFound
+from delta_cli.engine.model import SkipReason, TickOutcome, TickRow
+from delta_cli.engine.store.advisory_locks import holder_of
+from delta_cli.engine.tick_names import BUILT_IN_TICKS
+from delta_cli.engine.ticks.passes import PASS_FAILED
+
+_TICK_LOGGER: Final = "delta_cli.ticks"
+
+
+async def force(settings: Settings, name: str, output_format: Format) -> ExitCode:
+    """Run it now. Raises NotFound, and DeltaError for what it raised."""
+    config = find_application(settings)
+    kept = _KeptFailure()
+    async with open_client(settings, config) as client:
+        with kept.instead_of_log():
+            outcome = await _tick(client, name)
+        row = next(row for row in await client.ticks() if row.name == name)
+        why = await _why_skipped(client, row) if outcome is TickOutcome.SKIPPED else ""
+    _write(row, outcome, output_format)
+    if config is None:
+        note("no application is named: the tick had the default settings")
+    match outcome:
+        case TickOutcome.SUCCESS:
+            return ExitCode.DONE
+        case TickOutcome.FAILED:
+            raise DeltaError(f"tick {name!r} failed: {row.last_error}") from kept.error
+        case TickOutcome.SKIPPED:
+            note(f"tick {name} was skipped: {why}")
+            return ExitCode.SKIPPED
+
+
+class _KeptFailure(logging.Filter):
+    """Keeps what a tick raised: it is told as any error, with its traceback only for `--debug`."""
+
+    error: BaseException | None = None
+
+    @contextmanager
+    def instead_of_log(self) -> Generator[None]:
+        logger = logging.getLogger(_TICK_LOGGER)
+        logger.addFilter(self)
+        try:
+            yield
+        finally:
+            logger.removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Hold back the record of the failure alone."""
+        if record.msg != PASS_FAILED:
+            return True
+        self.error = record.exc_info[1] if record.exc_info else None
+        return False
+
+
+async def _tick(client: Client, name: str) -> TickOutcome:
+    try:
+        return await client.tick(name)
+    except NotFound:
+        known = [one.name for one in await client.ticks()]
+        if name in known:
+            raise NotFound(
+                f"tick {name!r} is not one of this process",
+                hint="it belongs to an application: name that with --app",
+            ) from None
+        here = (*BUILT_IN_TICKS, *(one.name for one in client.config.ticks))
+        raise _unknown(name, {*known, *here}) from None
+
+
+def check_known(ticks: Sequence[TickRow], name: str) -> None:
+    """Refuse a tick that neither the fleet nor any process has. Raises NotFound."""
+    names = {*BUILT_IN_TICKS, *(one.name for one in ticks)}
+    if name not in names:
+        raise _unknown(name, names)
+
+
+def _unknown(name: str, names: Collection[str]) -> NotFound:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return NotFound(
+        f"there is no tick {name!r}{meant}", hint=f"there are {', '.join(sorted(names))}"
+    )
+
+
+async def _why_skipped(client: Client, row: TickRow) -> str:
+    """The reason; where another has the lock, who that is."""
+    reason = str(row.last_skip_reason)
+    if row.last_skip_reason is not SkipReason.LOCK_BUSY:
+        return reason
+    async with client.database.connection() as connection:
+        session = await holder_of(connection, row.lock_id)
+    if session is None:  # it has ended meanwhile
+        return f"{reason}, held by {row.holder}" if row.holder else reason
+    name = f" {session.application_name!r}" if session.application_name else ""
+    place = f"server process {session.server_pid}{name}"
+    return (
+        f"{reason}, held by {row.holder} ({place})" if row.holder else f"{reason}, held by {place}"
+    )
+
+
+def _write(row: TickRow, outcome: TickOutcome, output_format: Format) -> None:
+    if output_format is Format.TABLE:
+        output.write_text(harmless(_sentence(row, outcome)))
+        return
+    output.write_object(tick_record(row) | {"outcome": outcome.value}, output_format)
+
+
+def _sentence(row: TickRow, outcome: TickOutcome) -> str:
+    parts = [f"{row.name}: {outcome.value}"]
+    if outcome is TickOutcome.SUCCESS and row.last_count is not None:
+        parts.append(f"{row.last_count} {row.count_key}" if row.count_key else f"{row.last_count}")
+    if outcome is TickOutcome.SUCCESS and row.last_duration_ms is not None:
+        parts.append(f"{row.last_duration_ms:.1f} ms")
+    if outcome is TickOutcome.SKIPPED:
+        parts.append(str(row.last_skip_reason))
+    return ", ".join(parts)
