@@ -321,11 +321,12 @@ class Runtime:
 
     async def _sign_off(self) -> None:
         with contextlib.suppress(*AWAY, TimeoutError):
-            async with (
-                asyncio.timeout(_SIGN_OFF_TIMEOUT_S),
-                self.worker.database.connection() as connection,
-            ):
-                await workers.stop(connection, self.worker.id)
+            async with asyncio.timeout(_SIGN_OFF_TIMEOUT_S):
+                async with self.worker.database.connection() as connection:
+                    await workers.stop(connection, self.worker.id)
+                # Its part in the limits of the fleet goes to the others at once.
+                if self.worker.slots.has_fleet_limits:
+                    await self._rebalancer.force()
 
 
 async def _let_end(task: asyncio.Task[None], timeout_s: float) -> None:

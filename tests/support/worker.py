@@ -2,10 +2,12 @@
 
 What its works do depends on the mode; each writes a line when it begins and one when it ends into
 the file `record` of the folder. SIGTERM drains, a second one stops it hard. SETTINGS is JSON:
-durations in seconds for `Config`, `parallelism`, `clock_skew_s`, and `informs`: it has an informer.
+durations in seconds for `Config`, `parallelism`, `fleet_parallelism`, `clock_skew_s`, `informs`: it
+has an informer, and `tick`: what its tick `app` does `tick_every` so many seconds.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -17,7 +19,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from delta_cli import Client, InformOptions, Resource
+from delta_cli import Client, InformOptions, Resource, TickService
 from tests.support.engine import Item, item_controller, quick_config, seconds
 
 POLL_S = 0.01
@@ -28,15 +30,41 @@ class Works:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._ticks = itertools.count()
         self._record = os.open(folder / "record", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def write(self, what: str, resource: Resource[Item]) -> None:
-        line = [what, resource.object_id, os.getpid(), time.monotonic_ns(), resource.term]
+        self._note(what, resource.object_id, resource.term)
+
+    def _note(self, what: str, object_id: str, number: int) -> None:
+        line = [what, object_id, os.getpid(), time.monotonic_ns(), number]
         os.write(self._record, (json.dumps(line) + "\n").encode())
+
+    async def tick_briefly(self) -> int:
+        number = next(self._ticks)
+        self._note("begin", "tick", number)
+        await asyncio.sleep(0.02)
+        self._note("end", "tick", number)
+        return 1
+
+    async def tick_hanging(self) -> None:
+        """Tick until the test makes the file `gate`, or this is cancelled."""
+        number = next(self._ticks)
+        self._note("begin", "tick", number)
+        try:
+            while not (self._folder / "gate").exists():
+                await asyncio.sleep(POLL_S)
+        finally:
+            self._note("end", "tick", number)
 
     async def quick(self, resource: Resource[Item]) -> None:
         self.write("begin", resource)
         await asyncio.sleep(0.002)
+        self.write("end", resource)
+
+    async def brief(self, resource: Resource[Item]) -> None:
+        self.write("begin", resource)
+        await asyncio.sleep(0.02)
         self.write("end", resource)
 
     async def hang(self, resource: Resource[Item]) -> None:
@@ -76,13 +104,19 @@ class Works:
 
 async def run(folder: Path, dsn: str, mode: str, settings: dict[str, Any]) -> None:
     works = Works(folder)
-    parallelism = settings.pop("parallelism", 4)
+    limits = {
+        "parallelism": settings.pop("parallelism", 4),
+        "fleet_parallelism": settings.pop("fleet_parallelism", None),
+    }
+    tick, tick_every_s = settings.pop("tick", None), settings.pop("tick_every", 0.1)
     inform = works.listing if settings.pop("informs", False) else None
     config: dict[str, Any] = {
         name: seconds(value) if isinstance(value, float) else value
         for name, value in settings.items()
     }
-    controller = item_controller(getattr(works, mode), parallelism=parallelism, inform=inform)
+    if tick is not None:
+        config["ticks"] = [TickService("app", seconds(tick_every_s), getattr(works, tick))]
+    controller = item_controller(getattr(works, mode), inform=inform, **limits)
     async with Client(dsn, quick_config(controller, **config)) as client:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()

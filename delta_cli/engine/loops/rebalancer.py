@@ -12,7 +12,7 @@ _LONGEST_WAIT_S: Final = 1.0
 
 
 class Rebalancer:
-    """Forces a rebalance whenever woken. `force` says whether it ran: else it was under way."""
+    """Forces a rebalance whenever woken. `force` returns False when that is to be tried again."""
 
     def __init__(self, worker: Worker, *, force: Callable[[], Awaitable[bool]]) -> None:
         self._worker: Worker = worker
@@ -23,8 +23,11 @@ class Rebalancer:
         while True:
             await self._worker.rebalance_wake.wait()
             self._worker.rebalance_wake.clear()
-            wait_s = _AGAIN_S
-            # One that is under way may have begun before our part moved.
-            while not await while_away("rebalancer", self._force):
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            await self.force()
+
+    async def force(self) -> None:
+        """Until one ran from its beginning: one under way may be older than what has moved."""
+        wait_s = _AGAIN_S
+        while not await while_away("rebalancer", self._force):
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
