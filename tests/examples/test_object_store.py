@@ -1,11 +1,12 @@
 import contextlib
+import errno
 import io
 import itertools
 import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from delta_cli.examples.object_store import make_config, parse_backends, passes,
 from delta_cli.examples.object_store.__main__ import main
 from delta_cli.examples.object_store.backend import Backend
 from delta_cli.examples.object_store.catalogue import StoredObject
-from delta_cli.examples.object_store.files import part_of
+from delta_cli.examples.object_store.files import copy, part_of
 from delta_cli.examples.object_store.passes import Gauges
 from delta_cli.examples.object_store.placing import Fill, Move, are_level, next_move, next_target
 from delta_cli.examples.object_store.store import Done, ObjectStore
@@ -177,26 +178,34 @@ def test_a_backend_that_fails_does_not_keep_copies_from_the_others(
     assert done.count == 2 and "Input/output error" in str(done.problem)
 
 
-def test_many_writers_at_a_time_keep_a_quota_together(make_store: MakeStore) -> None:
+def test_writers_at_a_time_keep_a_quota_together(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = make_store(a=50)
-    names = [f"object-{number}" for number in range(40)]
+    (backend,) = store.backends.values()
+    names = [f"object-{number}" for number in range(8)]
     for name in names:
         take_in(store, name, b"0123456789")
-    most_seen = 0
-    stopping = threading.Event()
+    may_go_on = threading.Event()
 
-    def watch() -> None:
-        nonlocal most_seen
-        while not stopping.is_set():
-            most_seen = max(most_seen, used(store)["a"])
+    def copy_later(*arguments: Any) -> str:
+        may_go_on.wait(20)
+        return copy(*arguments)
 
-    with ThreadPoolExecutor(9) as threads:
-        watching = threads.submit(watch)
-        done = list(threads.map(store.bring, names))
-        stopping.set()
-        watching.result()
-    assert sum(one.count for one in done) == 5
-    assert most_seen == used(store)["a"] == 50
+    def add(name: str) -> None:
+        wanted = store.catalogue.find(name)
+        assert wanted is not None
+        backend.add(wanted, store.catalogue.incoming(name))
+
+    monkeypatch.setattr("delta_cli.examples.object_store.backend.copy", copy_later)
+    with ThreadPoolExecutor(len(names)) as threads:
+        ending = as_completed([threads.submit(add, name) for name in names], timeout=20)
+        refused = [next(ending).exception() for _ in range(3)]
+        assert used(store) == {"a": 50}  # though nothing was copied yet
+        may_go_on.set()
+        assert [one.exception() for one in ending] == [None] * 5
+    assert {getattr(error, "errno", None) for error in refused} == {errno.EDQUOT}
+    assert used(store) == {"a": 50}
 
 
 def test_trim_removes_from_the_fullest_backend_what_is_too_much(make_store: MakeStore) -> None:
@@ -237,12 +246,18 @@ def test_spread_moves_from_the_fullest_to_the_emptiest_until_they_are_level(
 
 
 def test_spread_leaves_a_damaged_copy_where_it_is(make_store: MakeStore) -> None:
-    take_in(make_store(a=10), "photo", b"pixels")
-    make_store(a=10).bring("photo")
+    first = make_store(a=10)
+    for name, content in (("photo", b"pixels"), ("other", b"one")):
+        take_in(first, name, content)
+        first.bring(name)
+    (backend,) = first.backends.values()
     store = make_store(a=10, b=100)
-    next(iter(store.backends.values())).copy_of("photo").write_bytes(b"pixelx")
+    backend.copy_of("photo").write_bytes(b"pixelx")
     assert store.spread("photo", 0.1) == Done(0)
     assert copies_of(store, "photo") == {"a": b"pixelx"}
+    backend.copy_of("photo").write_bytes(b"pixels")
+    assert store.spread("photo", 0.1) == Done(1)
+    assert copies_of(store, "photo") == {"b": b"pixels"}
 
 
 def test_a_copy_that_breaks_off_leaves_nothing(
@@ -292,6 +307,14 @@ def test_the_part_of_a_dead_writer_makes_room_and_that_of_a_living_one_does_not(
         assert store.bring("photo").count == 0
         assert used(store) == {"a": 10}  # the dead one has gone
     assert store.bring("photo") == Done(1)
+
+
+def test_what_a_dead_writer_was_taking_in_is_removed_by_the_next(make_store: MakeStore) -> None:
+    store = make_store(a=10)
+    incoming = store.catalogue.folder / "incoming"
+    (incoming / ".part-dead").write_bytes(b"pix")
+    take_in(store, "photo", b"pixels")
+    assert [file.name for file in incoming.iterdir()] == ["photo"]
 
 
 # --- decisions -------------------------------------------------------------------------------
