@@ -99,7 +99,9 @@ with cleaned as (
     delete from delta_event
     where id = any(array(
         select id
-        from (select id, at from delta_event order by id limit %(batch)s) as oldest
+        from (
+            select id, at from delta_event order by id limit %(batch)s for update skip locked
+        ) as oldest
         where at <= now() - %(retention)s::interval
         and %(retention)s::interval >= interval '0'
     ))

@@ -293,14 +293,20 @@ with adopted as (
 select count(*) from adopted
 """
 
-# Synced longer ago than the TTL of its namespace, a batch at a time, the oldest first.
+# Synced longer ago than the TTL of its namespace, a batch at a time, the oldest first. Which
+# namespace comes first is drawn for each batch: one that has a million of them delays no other.
 EXPIRE: Final[LiteralString] = """
 with expired as (
     update delta_resource
     set state = 'expired', due_at = now(), updated_at = now()
     where id = any(array(
         select aged.id
-        from delta_namespace as namespace
+        from (
+            select name, expiry_ttl
+            from delta_namespace
+            where expiry_ttl > interval '0'
+            order by random()
+        ) as namespace
         cross join lateral (
             select id
             from delta_resource
@@ -313,7 +319,6 @@ with expired as (
             limit %(batch)s
             for update skip locked
         ) as aged
-        where namespace.expiry_ttl > interval '0'
         limit %(batch)s
     ))
     returning id
@@ -321,30 +326,36 @@ with expired as (
 select count(*) from expired
 """
 
-# Rows past the retention of their namespace, a batch at a time. A synced row of a namespace with a
-# TTL is never cleaned: it is to be worked again.
+# Rows past the retention of their namespace, a batch at a time, from namespaces and states in an
+# order that is drawn for each batch. A synced row of a namespace with a TTL is never cleaned: it is
+# to be worked again.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_resource
     where id = any(array(
         select aged.id
-        from delta_namespace as namespace
-        cross join lateral (
-            values
-                (
-                    'synced'::delta_resource_state,
-                    case
-                        when coalesce(namespace.expiry_ttl, '0') <= interval '0'
-                            then coalesce(namespace.synced_retention, %(synced)s::interval)
-                    end
-                ),
-                ('degraded', coalesce(namespace.degraded_retention, %(degraded)s::interval)),
-                ('deleted', coalesce(namespace.deleted_retention, %(deleted)s::interval))
-        ) as rule(state, retention)
+        from (
+            select namespace.name, rule.state, rule.retention
+            from delta_namespace as namespace
+            cross join lateral (
+                values
+                    (
+                        'synced'::delta_resource_state,
+                        case
+                            when coalesce(namespace.expiry_ttl, '0') <= interval '0'
+                                then coalesce(namespace.synced_retention, %(synced)s::interval)
+                        end
+                    ),
+                    ('degraded', coalesce(namespace.degraded_retention, %(degraded)s::interval)),
+                    ('deleted', coalesce(namespace.deleted_retention, %(deleted)s::interval))
+            ) as rule(state, retention)
+            where rule.retention >= interval '0'
+            order by random()
+        ) as rule
         cross join lateral (
             select id
             from delta_resource
-            where namespace = namespace.name
+            where namespace = rule.name
             and state = rule.state
             and due_at is null
             and lease_until is null
@@ -353,7 +364,6 @@ with cleaned as (
             limit %(batch)s
             for update skip locked
         ) as aged
-        where rule.retention >= interval '0'
         limit %(batch)s
     ))
     returning id
