@@ -1,0 +1,32 @@
+"""Events straight into the log, for tests of those who read it."""
+
+from collections.abc import Sequence
+
+from delta_cli import Event, EventGap
+from tests.support.observing import Observer
+
+
+async def log_events(
+    observer: Observer, count: int, *, kind: str = "item", category: str = "object_synced"
+) -> None:
+    """Add events to the log, all of one transaction, and wake whoever follows it."""
+    await observer.do(
+        "insert into delta_event (category, resource_id, namespace, kind, object_id, state,"
+        " attempt, max_attempts, generation, sync_count)"
+        " select %s::delta_event_category, number, 'default', %s, 'item-' || number, 'synced',"
+        " 1, 10, 1, 1 from generate_series(1, %s) as number",
+        category,
+        kind,
+        count,
+    )
+    await observer.connection.execute("select pg_notify('delta.event', '')")
+
+
+async def cut_log(observer: Observer, up_to: int) -> None:
+    """What retention does: remove all events up to an id."""
+    await observer.do("delete from delta_event where id <= %s", up_to)
+
+
+def told(items: Sequence[Event | EventGap]) -> list[int | EventGap]:
+    """The ids of events, and the gaps between them."""
+    return [item.id if isinstance(item, Event) else item for item in items]
