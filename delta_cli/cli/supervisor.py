@@ -72,12 +72,23 @@ def without_processes(words: Sequence[str]) -> list[str]:
 
 
 class Supervisor:
-    """Keeps `count` processes of `delta` with the same `words` running."""
+    """Keeps `count` processes of `delta` with the same `words` running.
 
-    def __init__(self, words: Sequence[str], count: int, *, drain: bool) -> None:
+    `patience_s`: how long after a hard stop those that have not ended are killed.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        count: int,
+        *,
+        drain: bool,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
         self._words: Sequence[str] = words
         self._count: int = count
         self._drain: bool = drain
+        self._patience_s: float = patience_s
         self._signals: StopSignals = StopSignals(self._on_first_signal, self._stop_at_once)
         self._children: dict[int, Child] = {}
         self._working: set[int] = set()
@@ -187,7 +198,7 @@ class Supervisor:
         log.info("stopping at once", extra={**_OURS, "processes": len(self._children)})
         # Another one than before: of two equal signals that wait, the system delivers one.
         self._signal_all(signal.SIGINT)
-        asyncio.get_running_loop().call_later(_PATIENCE_S, self._signal_all, signal.SIGKILL)
+        asyncio.get_running_loop().call_later(self._patience_s, self._signal_all, signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for child in self._children.values():

@@ -1,7 +1,9 @@
 """`delta run --processes`: children that are killed, a supervisor that is killed, and signals."""
 
+import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,7 +20,7 @@ import pytest
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.line_pipe import LinePipe
 from delta_cli.cli.restarting import AfterEnd, after_end, delay_before_restart
-from delta_cli.cli.supervisor import without_processes
+from delta_cli.cli.supervisor import Supervisor, without_processes
 from tests.cli.conftest import Here, Inform, Rows
 from tests.support.command_line import APPS, CommandLine
 from tests.support.embedded import embedded_place, is_zombie, until
@@ -255,6 +257,28 @@ def test_two_signals_stop_all_at_once_and_give_back(
     assert returned["count"] == 2
     assert states(rows) == {"scheduled": 2}
     assert {row["attempt"] for row in rows().values()} == {0}
+
+
+async def test_a_frozen_child_is_killed_some_time_after_the_hard_stop(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in command_line.environ.items():
+        monkeypatch.setenv(name, value or "")
+    caplog.set_level(logging.INFO, "delta_cli.cli.supervisor")
+    running = asyncio.create_task(Supervisor(["run"], 1, drain=False, patience_s=0.1).run())
+    (started,) = await eventually(lambda: logged(caplog, "worker process started"), within=20)
+    os.kill(started.pid, signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await eventually(lambda: logged(caplog, "draining"))
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(20):
+        assert await running == 143
+    (ended,) = logged(caplog, "worker process ended")
+    assert (ended.pid, ended.signal) == (started.pid, "SIGKILL")
+
+
+def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[Any]:
+    return [record for record in caplog.records if record.message == event]
 
 
 def test_an_interrupt_of_the_whole_process_group_drains_only(

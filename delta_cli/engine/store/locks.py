@@ -1,9 +1,18 @@
 """Advisory locks, each taken by one session or one transaction, and the guard of who holds them."""
 
+from dataclasses import dataclass
 from typing import LiteralString
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.queries import lock as queries
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """A session of the server that has a lock. `application_name` None: not for us to see."""
+
+    server_pid: int
+    application_name: str | None
 
 
 async def try_lock(connection: Connection, lock_id: int) -> bool:
@@ -43,3 +52,9 @@ def _milliseconds(seconds: float) -> str:
 async def ping(connection: Connection) -> None:
     """Prove that the session lives, and say that we do."""
     await connection.execute(queries.PING)
+
+
+async def holder_of(connection: Connection, lock_id: int) -> LockHolder | None:
+    """Who has a lock now; None when nobody does."""
+    row = await (await connection.execute(queries.HOLDER, {"lock_id": lock_id})).fetchone()
+    return None if row is None else LockHolder(*row)
