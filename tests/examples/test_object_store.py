@@ -144,7 +144,7 @@ def test_two_copies_never_lie_on_one_backend(make_store: MakeStore) -> None:
     store = make_store(a=100, b=100)
     take_in(store, "photo", b"pixels", copies=3)
     done = store.bring("photo")
-    assert done == Done(2, "photo: 2 of 3 copies, no other backend is there (2 of 2 are)")
+    assert done == Done(2, "photo: 2 of 3 copies, no further backend (2 of 2 are there)")
 
 
 def test_a_backend_whose_disk_is_away_takes_no_copies(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_backend_whose_disk_is_away_takes_no_copies(tmp_path: Path) -> None:
     store.catalogue.create()
     take_in(store, "photo", b"pixels", copies=2)
     done = store.bring("photo")
-    assert done == Done(1, "photo: 1 of 2 copies, no other backend is there (1 of 2 are)")
+    assert done == Done(1, "photo: 1 of 2 copies, no further backend (1 of 2 are there)")
     assert not disk.exists()
     disk.mkdir()
     assert store.bring("photo") == Done(1)

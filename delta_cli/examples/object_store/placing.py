@@ -50,7 +50,7 @@ def why_no_target(fills: Sequence[Fill], holders: Collection[str], size: int) ->
     others = _others(fills, holders)
     if not others:
         there = sum(fill.is_there for fill in fills)
-        return f"no other backend is there ({there} of {len(fills)} are)"
+        return f"no further backend ({there} of {len(fills)} are there)"
     names = ", ".join(fill.name for fill in others)
     return f"no room for {size:,} bytes on {names}"
 
