@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench clean
+.PHONY: help demo test lint check bench completions clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run ## see Delta work, on a database that it brings along
 	@$(BIN)/delta demo
@@ -36,6 +36,11 @@ check: lint ## run all that CI runs: lint, then test
 bench: .venv/.dev ## run the benchmarks
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/passes.py
+
+completions: .venv/.dev ## write completions/ anew
+	_DELTA_COMPLETE=source_bash $(BIN)/delta | sed '/./,$$!d' > completions/delta.bash
+	_DELTA_COMPLETE=source_zsh $(BIN)/delta | sed '/./,$$!d' > completions/_delta
+	_DELTA_COMPLETE=source_fish $(BIN)/delta | sed '/./,$$!d' > completions/delta.fish
 
 clean: ## remove all that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from delta_cli.cli import output
+from delta_cli.cli.completing import completed
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.help_text import PlainCommand
 from delta_cli.cli.output import Format
@@ -106,7 +107,7 @@ def _with_shared_options(function: Callable[..., Any]) -> Callable[..., None]:
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         for name, (annotation, default) in _SHARED.items()
     ]
-    keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
+    keyword_only = [completed(parameter).replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
     run.__signature__ = inspect.Signature([*keyword_only, context, *shared])
     run.__annotations__ = {}
     return run

@@ -81,7 +81,7 @@ def _write_json(value: dict[str, Any]) -> None:
 
 def _asks_for_json(words: Sequence[str]) -> bool:
     forms = ("json", "jsonl")
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in ("-o", "--output") and following in forms:
             return True
         if word in {f"{flag}{form}" for flag in ("-o", "-o=", "--output=") for form in forms}:

@@ -7,6 +7,7 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.completing import in_scope
 from delta_cli.cli.durations import parse_duration
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import PAUSE, pause_record
@@ -46,7 +47,10 @@ async def pause(
         What, typer.Argument(help="What to pause; list: what is paused now.")
     ] = What.LIST,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Its name; of a worker, its id.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Its name; of a worker, its id.", autocompletion=in_scope
+        ),
     ] = None,
     *,
     lasting: Annotated[
@@ -82,7 +86,12 @@ async def pause(
 async def resume(
     settings: Settings,
     what: Annotated[PauseScope, typer.Argument(help="What to resume.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; of a worker, its id.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Its name; of a worker, its id.", autocompletion=in_scope
+        ),
+    ],
     *,
     output_format: OutputOption = Format.TABLE,
 ) -> None:

@@ -29,6 +29,10 @@ def test_a_command_explains_itself_with_examples(here: Here, name: str) -> None:
     assert f"delta {name}" in shown.partition("\n")[2]
 
 
+def test_no_word_at_all_is_answered_with_help(here: Here) -> None:
+    assert "Usage: delta" in here().expect(2).err
+
+
 def test_a_mistyped_command_is_answered_with_the_nearest(here: Here) -> None:
     assert "Did you mean 'status'?" in here("statsu").expect(2).err
 

@@ -1,0 +1,11 @@
+_delta_completion() {
+    local IFS=$'
+'
+    COMPREPLY=( $( env COMP_WORDS="${COMP_WORDS[*]}" \
+                   COMP_CWORD=$COMP_CWORD \
+                   _DELTA_COMPLETE=complete_bash $1 ) )
+    return 0
+}
+
+complete -o default -F _delta_completion delta
+

@@ -1,0 +1,1 @@
+complete --command delta --no-files --arguments "(env _DELTA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) delta)" --condition "env _DELTA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) delta"
