@@ -249,11 +249,16 @@ class Runtime:
             namespaces=worker.namespaces,
             capacity=worker.slots.capacity,
         )
-        async with worker.database.transaction() as connection:
-            before, worker.id = worker.id, await workers.register(connection, identity)
-            if before:
-                await pauses.hand_over(connection, from_worker=before, to_worker=worker.id)
-            await self._control.enroll(connection)
+        before = worker.id
+        try:
+            async with worker.database.transaction() as connection:
+                worker.id = await workers.register(connection, identity)
+                if before:
+                    await pauses.hand_over(connection, from_worker=before, to_worker=worker.id)
+                await self._control.enroll(connection)
+        except BaseException:
+            worker.id = before  # the new one was rolled back: it is nobody's
+            raise
         worker.beaten = time.monotonic()
         log.info("worker started", extra={"component": "worker", "worker": worker.id})
 
