@@ -35,7 +35,7 @@ class Sampler:
                     self.now = row[0]
                     self.highest = max(self.highest, self.now)
                     self.samples += 1
-        except BaseException as error:  # noqa: BLE001 - it is raised by who stops the thread
+        except BaseException as error:
             self._failure = error
 
     def forget(self) -> None:

@@ -48,11 +48,6 @@ returning
     before.deleted_retention
 """
 
-# The limits that claims keep per process.
-LIMITS: Final[LiteralString] = """
-select name, max_workers from delta_namespace where max_workers is not null
-"""
-
 # Every namespace, or one.
 LIST: Final[LiteralString] = """
 select

@@ -30,13 +30,17 @@ full join (
 ) as own using (scope, name)
 """
 
-# A worker takes notice of quotas, with what it holds of each: nothing when it registers.
+# A worker takes notice of quotas, with what it holds of each: nothing when it registers. One that
+# was given up takes none: what it held is not its own any more.
 ENROLL: Final[LiteralString] = """
 insert into delta_grant (worker_id, scope, name, capacity, granted, used)
-select %(worker_id)s, scope, name, capacity, kept, used
-from unnest(
+select worker.id, quota.scope, quota.name, quota.capacity, quota.kept, quota.used
+from delta_worker as worker
+cross join unnest(
     %(scopes)s::text[], %(names)s::text[], %(capacities)s::int[], %(used)s::int[], %(kept)s::int[]
 ) as quota(scope, name, capacity, used, kept)
+where worker.id = %(worker_id)s
+and worker.state in ('running', 'draining')
 on conflict (worker_id, scope, name) do nothing
 """
 

@@ -11,7 +11,6 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Connection
 from delta_cli.engine.model import ControllerRow
 from delta_cli.engine.queries import controller as controller_queries
-from delta_cli.engine.queries import namespace as namespace_queries
 from delta_cli.engine.settings import NamespaceConfig
 from delta_cli.engine.store import maintenance, namespaces
 from delta_cli.engine.store.namespaces import SettingChange
@@ -76,9 +75,3 @@ async def list_controllers(connection: Connection) -> list[ControllerRow]:
     async with connection.cursor(row_factory=class_row(ControllerRow)) as cursor:
         await cursor.execute(controller_queries.LIST)
         return await cursor.fetchall()
-
-
-async def max_workers_by_namespace(connection: Connection) -> dict[str, int]:
-    """The limit per process of each namespace that has one."""
-    cursor = await connection.execute(namespace_queries.LIMITS)
-    return dict(await cursor.fetchall())
