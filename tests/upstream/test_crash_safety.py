@@ -1,6 +1,7 @@
 """Faults 1 to 13: what upstream loses, stalls or repeats when a process dies or is slow."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +69,31 @@ async def test_02_a_running_work_is_seen_by_others(dsn: str, observer: Observer)
         assert (row["state"], row["attempt"], row["worker_id"] is None) == ("pending", 1, False)
 
 
+async def test_02_an_attempt_whose_worker_died_has_counted(dsn: str, observer: Observer) -> None:
+    attempts: list[int] = []
+
+    async def work(resource: Resource[Item]) -> None:
+        attempts.append(resource.attempt)
+
+    async with Client(dsn, quick_config(item_controller(work))) as client:
+        await client.inform(Item("a"))
+        await abandon(observer, "a")
+        await client.start()
+        await observer.until_state("a", "synced")
+    assert attempts == [2]
+
+
+async def test_03_a_work_whose_worker_died_is_rescued_long_before_its_lease_ends(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn, quick_config(item_controller(no_work))) as client:
+        await client.inform(Item("a"))
+        await abandon(observer, "a")  # its lease has an hour to go
+        assert await rescue_now(client) == 1
+        row = await observer.resource("a")
+        assert (row["state"], row["due_at"] is not None) == ("scheduled", True)
+
+
 async def test_03_a_work_whose_worker_lives_is_not_rescued_however_long_it_takes(
     dsn: str, observer: Observer
 ) -> None:
@@ -99,6 +125,29 @@ async def test_04_an_inform_run_whose_worker_died_runs_again(dsn: str) -> None:
 
         await eventually(ended)
         assert (await client.get("item", "a")).state in ("scheduled", "pending", "synced")
+
+
+async def test_04_a_run_that_is_asked_for_while_another_runs_comes_after_it(dsn: str) -> None:
+    may_end, lists = asyncio.Event(), []
+
+    async def inform(options: InformOptions) -> AsyncGenerator[Item]:
+        lists.append(options.labels)
+        await may_end.wait()
+        yield Item("a")
+
+    async with working(dsn, item_controller(no_work, inform=inform)) as client:
+        first = await client.schedule_inform("item", InformOptions(labels={"run": "first"}))
+        await eventually(lambda: lists)
+        second = await client.schedule_inform("item", InformOptions(labels={"run": "second"}))
+        assert (await client.inform_run(second.id)).state == "queued"
+        may_end.set()
+
+        async def both_ended() -> bool:
+            runs = [await client.inform_run(run.id) for run in (first, second)]
+            return [run.state for run in runs] == ["succeeded", "succeeded"]
+
+        await eventually(both_ended)
+    assert lists == [{"run": "first"}, {"run": "second"}]
 
 
 async def test_05_an_inform_of_what_a_dead_worker_holds_is_worked_after_the_rescue(
@@ -135,6 +184,24 @@ async def test_06_what_is_being_worked_cannot_be_without_an_owner(
         await client.inform(Item("a"))
     with pytest.raises(psycopg.errors.CheckViolation, match="lease_when_pending"):
         await observer.do("update delta_resource set state = 'pending', due_at = null")
+
+
+async def test_06_there_is_a_way_out_of_every_state_that_has_not_ended(
+    dsn: str, observer: Observer
+) -> None:
+    """Each of them, of a dead worker or of none, is worked without anybody's help."""
+    async with Client(dsn) as client:
+        await client.inform(Item("unknown"))  # no controller has registered its kind as yet
+    async with Client(dsn, quick_config(item_controller(no_work))) as client:
+        for state in ("scheduled", "failed", "expired", "pending"):
+            await client.inform(Item(state))
+        await observer.do(
+            "update delta_resource set state = object_id::delta_resource_state,"
+            " synced_at = now(), synced_generation = 1 where object_id in ('failed', 'expired')"
+        )
+        await abandon(observer, "pending")
+        await client.start()
+        await observer.until_all("synced", 5)
 
 
 async def test_07_a_long_queue_is_not_taken_for_a_crash(dsn: str, observer: Observer) -> None:
@@ -247,6 +314,36 @@ async def test_11_a_panic_fails_the_resource_and_leaves_its_trace(
     assert [error["error"] for error in row["errors"]] == [type(raised).__name__] * 2
     assert "raise raised" in row["errors"][0]["trace"]
     assert await observer.events("object_failed") != []
+
+
+async def test_11_a_work_that_ended_before_a_hard_stop_is_kept(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    async with working(dsn, item_controller(stage.work)) as client:
+        await client.inform(Item("a"))
+        await eventually(lambda: stage.running)
+        async with await psycopg.AsyncConnection.connect(dsn) as holder:
+            await holder.execute("select from delta.delta_resource for update")
+            stage.open.set()
+            await eventually(lambda: not stage.running)
+            stopping = asyncio.create_task(client.stop(hard=True))
+            await eventually(lambda: asked_again(observer))
+            assert not stopping.done()
+        summary = await stopping
+        assert summary is not None
+        assert (summary.counts.synced, summary.returned) == (1, 0)
+    row = await observer.resource("a")
+    assert (row["state"], row["sync_count"], row["term"]) == ("synced", 1, 1)
+
+
+async def asked_again(observer: Observer) -> bool:
+    """Whether a completion was tried while its row was held, and found to be held."""
+    return await observer.value(
+        "select count(*) > 0 from pg_stat_activity"
+        " where datname = current_database() and query like '%unnest(%claimed(id, term)%'"
+        " and pid <> pg_backend_pid()"
+    )
 
 
 async def test_12_a_client_of_other_kinds_gives_lost_work_back_unharmed(

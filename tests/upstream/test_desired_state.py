@@ -315,6 +315,23 @@ async def test_20_errors_have_their_trace_and_end_with_the_round(
         assert (await client.get("item", "a")).errors == []
 
 
+async def test_20_rescues_leave_no_more_errors_than_attempts(dsn: str, observer: Observer) -> None:
+    async with Client(dsn, quick_config(item_controller(no_work), max_attempts=3)) as client:
+        await client.inform(Item("a"))
+        for value in range(1, 8):
+            await observer.do(
+                "update delta_resource set state = 'pending', due_at = null, worker_id = 0,"
+                " term = term + 1, attempt = attempt + 1, attempted_at = now(), lease_until = now()"
+            )
+            # An inform during the work: the rescue begins a new round, time and again.
+            await client.inform(Item("a", value))
+            async with client.database.connection() as connection:
+                assert await maintenance.rescue_resources(connection, batch=10) == 1
+        row = await observer.resource("a")
+    assert [error["error"] for error in row["errors"]] == ["WorkerLost"] * 3
+    assert (row["state"], row["attempt"]) == ("scheduled", 0)
+
+
 # 21 to 25: namespaces and informers
 
 

@@ -1,4 +1,4 @@
-"""Faults 34 to 38, and what was seen by running upstream."""
+"""Faults 34 to 39, and what was seen by running upstream."""
 
 import asyncio
 import time
@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, Event, EventGap, InformOpts, NamespaceConfig, Resource, StateConflict
+from delta_cli import (
+    Client,
+    Event,
+    EventGap,
+    InformOpts,
+    NamespaceConfig,
+    Resource,
+    StateConflict,
+    TickOutcome,
+)
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.store import maintenance
+from delta_cli.engine.ticks.clean import clean
 from delta_cli.engine.ticks.expire import expire
 from tests.support.engine import Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
@@ -169,6 +179,29 @@ async def test_36_expiry_moves_a_bounded_batch_at_a_time(dsn: str, observer: Obs
     assert moved == [10, 10, 5, 0]
 
 
+async def test_36_cleaning_that_runs_out_of_time_keeps_what_it_has_done(
+    dsn: str, observer: Observer
+) -> None:
+    count = 20_000
+    await synced_long_ago(dsn, observer, count)
+    await observer.do("update delta_namespace set expiry_ttl = null, synced_retention = '1 hour'")
+    config = quick_config(cleaner_timeout=timedelta(milliseconds=100))
+    passes: list[int] = []
+    async with Client(dsn) as client:
+        while await observer.states():
+            passes.append(await clean(client.database, config))
+    assert max(passes) < count
+
+
+async def test_37_a_tick_keeps_no_more_than_its_last_runs(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as client:
+        for _ in range(25):
+            assert await client.tick("expire") == TickOutcome.SUCCESS
+    assert await observer.rows("select name, count(*) from delta_tick_run group by name") == [
+        ("expire", 20)
+    ]
+
+
 async def test_37_passes_of_several_processes_move_each_row_once(
     dsn: str, observer: Observer
 ) -> None:
@@ -215,6 +248,37 @@ async def test_38_an_invalidate_that_races_an_inform_breaks_nothing(
             assert all(isinstance(failure, StateConflict) for failure in failures)
             row = await observer.resource("a")
             assert (row["state"], row["object"]["value"]) == ("scheduled", value)
+
+
+async def test_38_what_was_invalidated_is_worked_at_once(dsn: str, observer: Observer) -> None:
+    stage = Stage(opened=True)
+    # Neither a tick nor a poll may help.
+    unhurried = dict.fromkeys(("poll_interval", "maintenance_interval", "rescue_interval"), HOUR)
+    async with (
+        working(dsn, item_controller(stage.work), **unhurried) as client,
+        Client(dsn) as operator,
+    ):
+        await client.inform(Item("a"))
+        await observer.until_state("a", "synced")
+        await operator.invalidate("item", "a")
+        await eventually(lambda: len(stage.begun) == 2)
+
+
+async def test_39_many_kinds_need_no_more_connections_than_one(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage(opened=True)
+    controllers = [item_controller(stage.work, kind=f"kind-{number}") for number in range(60)]
+    async with working(dsn, *controllers) as client:
+        for controller in controllers:
+            await client.inform(controller.object_class()("a"))
+        await observer.until_all("synced", len(controllers))
+        connections = await observer.value(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and application_name like 'delta %'"
+        )
+    # The pool's ten, and those of the claims, the completions, the locks and LISTEN.
+    assert connections <= 16
 
 
 # Seen by running it
