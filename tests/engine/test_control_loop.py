@@ -7,19 +7,10 @@ import pytest
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.ticks.rebalance import rebalance
 from tests.support.engine import Item, Stage, item_controller, working
-from tests.support.fleet import RESOURCES, Hand
+from tests.support.fleet import LIMIT_KIND, LIMIT_NAMESPACE, RESOURCES, Hand
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
-LIMIT_KIND: LiteralString = """
-insert into delta_controller (kind, parallelism, fleet_parallelism) values ('item', 10, %s)
-on conflict (kind) do update set fleet_parallelism = excluded.fleet_parallelism
-"""
-LIMIT_NAMESPACE: LiteralString = """
-insert into delta_namespace (name, max_workers, fleet_max_workers) values ('default', %s, %s)
-on conflict (name) do update
-set max_workers = excluded.max_workers, fleet_max_workers = excluded.fleet_max_workers
-"""
 GRANTS: LiteralString = """
 select worker_id, scope, capacity, target, granted, used from delta_grant order by worker_id, scope
 """

@@ -19,6 +19,15 @@ from tests.support.engine import Stage, item_controller, quick_config
 
 LANE: Lane = ("item", "default")
 
+LIMIT_KIND: LiteralString = """
+insert into delta_controller (kind, parallelism, fleet_parallelism) values ('item', 10, %s)
+on conflict (kind) do update set fleet_parallelism = excluded.fleet_parallelism
+"""
+LIMIT_NAMESPACE: LiteralString = """
+insert into delta_namespace (name, max_workers, fleet_max_workers) values ('default', %s, %s)
+on conflict (name) do update
+set max_workers = excluded.max_workers, fleet_max_workers = excluded.fleet_max_workers
+"""
 RESOURCES: LiteralString = """
 insert into delta_resource (namespace, kind, object_id, state, max_attempts, due_at, object, hash)
 select %s, 'item', 'item-' || i, 'scheduled', 10, now(), '{}', ''
