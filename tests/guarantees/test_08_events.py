@@ -1,0 +1,154 @@
+"""Writers that race, roll back and are killed, and readers that are killed and resumed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Generator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delta_cli import EventCategory
+from delta_cli.engine.database import Database
+from tests.support import log_reader, log_writer
+from tests.support.observing import Observer
+from tests.support.programs import CHECKOUT
+from tests.support.waiting import eventually
+
+LARGE = os.environ.get("DELTA_TEST_LARGE") == "1"
+EVENTS = 200_000 if LARGE else 40_000
+WRITERS = 8
+KILLED_EVERY = EVENTS // 12
+FILL = """
+insert into delta_resource (namespace, kind, object_id, state, max_attempts, due_at, object, hash)
+select 'default', case number % 2 when 0 then 'even' else 'odd' end, number::text, 'scheduled',
+    1000000, now(), '{}', ''
+from generate_series(1, 20000) as number
+"""
+
+#: What each reader follows, and which events of (id, category, kind) these are.
+READERS: dict[str, tuple[dict[str, Any], Any]] = {
+    "all": ({}, lambda category, kind: True),
+    "failed": (
+        {"categories": [EventCategory.OBJECT_FAILED]},
+        lambda category, kind: category == "object_failed",
+    ),
+    "odd": ({"kinds": ["odd"]}, lambda category, kind: kind == "odd"),
+    "named": ({"name": "reader"}, lambda category, kind: True),
+}
+
+
+class Processes:
+    """Processes by their names, that are killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._log = (folder / "stderr").open("ab")
+
+    def start(self, name: str, *program: str) -> None:
+        self._running[name] = subprocess.Popen(
+            [sys.executable, "-m", *program], cwd=CHECKOUT, stderr=self._log
+        )
+
+    def kill(self, name: str) -> None:
+        process = self._running.pop(name)
+        assert process.poll() is None, f"{name} has ended by itself: {process.returncode}"
+        process.kill()
+        process.wait()
+
+    def kill_all(self) -> None:
+        for name in list(self._running):
+            self._running[name].kill()
+            self._running.pop(name).wait()
+        self._log.close()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Generator[Processes]:
+    processes = Processes(tmp_path)
+    yield processes
+    processes.kill_all()
+
+
+@pytest.fixture
+async def filled(dsn: str, observer: Observer) -> str:
+    """A database with resources to complete, and a first event that nobody rolls back."""
+    await observer.connection.execute(FILL.encode())
+    await observer.do("insert into delta_namespace (name) values ('default')")
+    async with await Database(dsn).connect() as connection:
+        await log_writer.write_batch(connection, random.Random(1))
+    return dsn
+
+
+async def newest(observer: Observer) -> int:
+    return await observer.value("select coalesce(max(id), 0) from delta_event")
+
+
+async def has_grown(observer: Observer, beyond: int) -> bool:
+    return await newest(observer) >= beyond
+
+
+def ids_in(file: Path) -> list[int]:
+    return [int(line) for line in file.read_text().split()]
+
+
+@pytest.mark.timeout(600 if LARGE else 240)
+async def test_each_reader_sees_every_committed_event_once_and_in_order_whatever_is_killed(
+    filled: str, observer: Observer, processes: Processes, tmp_path: Path
+) -> None:
+    chance = random.Random(8)
+    seeds = iter(range(10_000))
+
+    def start_writer(number: int) -> None:
+        processes.start(f"writer {number}", "tests.support.log_writer", filled, str(next(seeds)))
+
+    def start_reader(name: str) -> None:
+        file, filters = str(tmp_path / name), json.dumps(READERS[name][0])
+        processes.start(name, "tests.support.log_reader", filled, file, filters)
+
+    for number in range(WRITERS):
+        start_writer(number)
+    for name in READERS:
+        start_reader(name)
+
+    # Each time the log has grown, a writer and a reader die and others take their places.
+    for goal in range(KILLED_EVERY, EVENTS, KILLED_EVERY):
+        await eventually(lambda goal=goal: has_grown(observer, goal), within=120)
+        number, name = chance.randrange(WRITERS), chance.choice(list(READERS))
+        processes.kill(f"writer {number}")
+        processes.kill(name)
+        start_writer(number)
+        start_reader(name)
+    await eventually(lambda: has_grown(observer, EVENTS), within=120)
+    for number in range(WRITERS):
+        processes.kill(f"writer {number}")
+    await eventually(lambda: nobody_writes(observer))
+
+    log = await observer.rows("select id, category::text, kind from delta_event order by id")
+    for name, (_, chosen) in READERS.items():
+        expected = [number for number, category, kind in log if chosen(category, kind)]
+        file = tmp_path / name
+        await eventually(
+            lambda file=file, last=expected[-1]: log_reader.last_id(file) == last, within=120
+        )
+        seen = ids_in(file)
+        # What comes again after a resumption comes in order too.
+        back = [before for before, after in pairwise(seen) if after <= before]
+        assert len(back) <= EVENTS // KILLED_EVERY
+        assert list(dict.fromkeys(seen)) == expected, name
+        if name != "named":
+            assert seen == expected  # its own last id is where it goes on
+    assert len(log) >= EVENTS / 2
+    # Rollbacks have left holes among the ids, or this has tried nothing.
+    assert log[-1][0] > len(log)
+
+
+async def nobody_writes(observer: Observer) -> bool:
+    return not await observer.value(
+        "select exists (select from pg_stat_activity where datname = current_database()"
+        " and pid <> pg_backend_pid() and query like 'with outcome%%' and state <> 'idle')"
+    )

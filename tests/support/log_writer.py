@@ -1,0 +1,70 @@
+"""A process that writes events as workers do: `python -m tests.support.log_writer DSN SEED`.
+
+It claims and completes batches of random sizes with the engine's own statements until it is killed,
+and dawdles and rolls back at random before it commits.
+"""
+
+import asyncio
+import random
+import sys
+from datetime import timedelta
+from typing import Any
+
+from delta_cli import EventCategory, Resource, ResourceState
+from delta_cli.engine.database import Connection, Database
+from delta_cli.engine.states import Landing
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import LaneSlots, Outcome
+
+KINDS = ("even", "odd")
+LEASES_S: dict[str, float | None] = dict.fromkeys(KINDS, 3_600.0)
+#: Due again at once, so that few resources make many events.
+AGAIN = Landing(ResourceState.FAILED, attempt=0, due_in=timedelta(0))
+CATEGORIES = (EventCategory.OBJECT_SYNCED, EventCategory.OBJECT_FAILED)
+
+
+class ChangedMind(Exception):
+    """Rolls a transaction back."""
+
+
+async def write_batch(connection: Connection, chance: random.Random) -> None:
+    lanes = [LaneSlots(kind, "default", chance.randint(1, 200)) for kind in KINDS]
+    claimed = await work.claim(connection, lanes, worker_id=1, leases_s=LEASES_S)
+    if not claimed:
+        return
+    outcomes = [outcome(resource, chance) for resource in claimed]
+    while not await completed(connection, outcomes, chance):
+        continue
+
+
+async def completed(connection: Connection, outcomes: list[Outcome], chance: random.Random) -> bool:
+    how = chance.random()
+    if how < 0.7:
+        await work.complete(connection, outcomes)
+        return True
+    try:
+        async with connection.transaction():
+            await work.complete(connection, outcomes)
+            await asyncio.sleep(chance.random() * 0.01)
+            if how < 0.8:
+                raise ChangedMind
+    except ChangedMind:
+        return False
+    return True
+
+
+def outcome(resource: Resource[Any], chance: random.Random) -> Outcome:
+    category = chance.choice(CATEGORIES)
+    return Outcome(resource.id, resource.term, resource.generation, AGAIN, category, 0.1)
+
+
+async def write(dsn: str, seed: int) -> None:
+    chance = random.Random(seed)
+    async with await Database(dsn).connect() as connection:
+        while True:
+            await write_batch(connection, chance)
+            await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02)))
+
+
+if __name__ == "__main__":
+    asyncio.run(write(sys.argv[1], int(sys.argv[2])))
