@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from delta_cli.dash.actions import Plan, Thing
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.snapshot import KindCounts, Snapshot
 from delta_cli.engine.client import Client
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.errors import ConfigError, NotFound
-from delta_cli.engine.model import Event, ResourceRow, WorkerRow
+from delta_cli.engine.errors import ConfigError, NotFound, StateConflict
+from delta_cli.engine.model import Event, ResourceRow, TickOutcome, WorkerRow
 from delta_cli.engine.statements import run_steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import (
@@ -23,6 +24,7 @@ from delta_cli.engine.store import (
     pauses,
     read,
     registry,
+    repair,
     runs,
     ticks,
 )
@@ -37,6 +39,11 @@ _RUNS: Final = 200
 _TIMELINE: Final = 100
 _ENDED: Final = timedelta(minutes=10)
 _FIRST_ROUND_S: Final = 0.25
+_REPAIRS: Final = {
+    "invalidate": repair.INVALIDATE,
+    "retry": repair.RETRY,
+    "delete": repair.DELETE,
+}
 _AWAY_AFTER: Final = timedelta(seconds=2)
 
 
@@ -47,6 +54,16 @@ class Page:
     lines: Sequence[Line] = ()
     is_all: bool = True
     looked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an action did: rows changed, and rows left alone because they had changed by then."""
+
+    done: int
+    stale: int
+    words: str = ""
+    is_ok: bool = True
 
 
 class DashStore:
@@ -214,6 +231,44 @@ class DashStore:
                 if stands_as_shown(row, line):
                     rows.append(row)
         return rows
+
+    # Changing
+
+    async def perform(self, plan: Plan, *, actor: str) -> Report:
+        """Do what was confirmed, to rows that still stand as they were shown and no others.
+
+        Raises DeltaError for what is refused as a whole.
+        """
+        if plan.thing is not None:
+            return await self._perform_on(plan.verb, plan.thing, actor)
+        if plan.verb == "cancel":
+            return await self._cancel(plan.lines, actor)
+        rows = await self.as_seen(plan.lines)
+        done = await self.client.repair_many(_REPAIRS[plan.verb], rows, actor=actor)
+        return Report(len(done), len(plan.lines) - len(done))
+
+    async def _cancel(self, lines: Sequence[Line], actor: str) -> Report:
+        done = 0
+        for row in await self.as_seen(lines):
+            try:
+                await self.client.control.cancel(
+                    row.kind, row.object_id, namespace=row.namespace, actor=actor
+                )
+            except (NotFound, StateConflict):
+                continue
+            done += 1
+        return Report(done, len(lines) - done)
+
+    async def _perform_on(self, verb: str, thing: Thing, actor: str) -> Report:
+        match verb:
+            case "tick":
+                outcome = await self.client.tick(thing.name)
+                return Report(1, 0, words=outcome.value, is_ok=outcome is TickOutcome.SUCCESS)
+            case "pause":
+                await self.client.control.pause(thing.scope, thing.name, actor=actor)
+            case _:
+                await self.client.control.resume(thing.scope, thing.name)
+        return Report(1, 0)
 
 
 def stands_as_shown(row: ResourceRow, line: Line) -> bool:

@@ -1,0 +1,212 @@
+"""`delta dash`: the live dashboard, one frame of it, or the same in a browser."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from delta_cli.cli import output
+from delta_cli.cli.command import command
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
+from delta_cli.cli.repair import user_name
+from delta_cli.cli.session import open_client
+from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
+from delta_cli.engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from delta_cli.dash.app import Options
+
+_READ_ONLY: Final = "-c default_transaction_read_only=on"
+_SIZE: Final = (120, 40)
+
+
+class TabName(StrEnum):
+    """Which tab comes up first."""
+
+    OVERVIEW = "overview"
+    RESOURCES = "resources"
+    EVENTS = "events"
+    WORKERS = "workers"
+    TICKS = "ticks"
+    CONTROLLERS = "controllers"
+
+
+class FrameFormat(StrEnum):
+    """How one frame is printed."""
+
+    TEXT = "text"
+    SVG = "svg"
+    JSON = "json"
+
+
+async def dash(
+    settings: Settings,
+    *,
+    tab: Annotated[TabName, typer.Option(help="The tab that comes up first.")] = TabName.OVERVIEW,
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", envvar="DELTA_READ_ONLY", help="No actions, and no writes."),
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print one frame and end; see --output and --size.")
+    ] = False,
+    output_format: Annotated[
+        FrameFormat, typer.Option("--output", "-o", help="With --once: how to print the frame.")
+    ] = FrameFormat.TEXT,
+    size: Annotated[
+        str | None, typer.Option(metavar="COLUMNSxLINES", help="With --once: how large.")
+    ] = None,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help="Show it in a browser, read-only unless --writable (extra: web)."
+        ),
+    ] = False,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="With --serve: whoever comes may act.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="With --serve.")] = 8000,
+    interval: Annotated[
+        float, typer.Option(min=0.5, max=60.0, help="Seconds between two looks at the tables.")
+    ] = 1.0,
+    poll: Annotated[bool, typer.Option("--poll", help="Do without LISTEN.")] = False,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", envvar="DELTA_ASCII", help="Draw with ASCII only.")
+    ] = False,
+    theme: Annotated[
+        str | None, typer.Option(envvar="DELTA_THEME", help="A theme of Textual, as nord.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACTION=KEY", envvar="DELTA_KEYS", help="Another key, as retry=u; repeatable."
+        ),
+    ] = None,
+) -> ExitCode:
+    """Open the live dashboard: states, events, workers, ticks and controllers, and actions on them.
+
+    In it, ? lists all keys.
+    """
+    if serve:
+        return _serve(settings, tab=tab, port=port, writable=writable and not read_only)
+    if not once and not sys.stdout.isatty() and "TEXTUAL_DRIVER" not in os.environ:
+        raise ConfigError(
+            "the dashboard needs a terminal", hint="print one frame with: delta dash --once"
+        )
+    if read_only:
+        os.environ["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} {_READ_ONLY}".strip()
+    given = {
+        "actor": f"dash:{user_name()}",
+        "read_only": read_only,
+        "listen": not poll,
+        "ascii": ascii_only,
+        "refresh_s": interval,
+        "theme": _theme(theme),
+        "tab": tab.value,
+        "keys": _keys(key or ()),
+    }
+    async with open_client(settings) as client:
+        from delta_cli.dash.app import Options
+        from delta_cli.engine.dsn import mask_dsn
+
+        database = client.database
+        options = Options(where=f"{mask_dsn(database.dsn) or 'PG*'} {database.schema}", **given)
+        if once:
+            await _print_frame(client, options, output_format, _size(size))
+            return ExitCode.DONE
+        from delta_cli.dash.running import run_dash
+
+        return ExitCode(await run_dash(client, options))
+
+
+async def _print_frame(
+    client: Any, options: "Options", form: FrameFormat, size: tuple[int, int]
+) -> None:
+    from delta_cli.dash.running import draw_frame, take_snapshot
+
+    if form is FrameFormat.JSON:
+        from delta_cli.cli.dash_record import dash_record
+
+        snapshot = await take_snapshot(client, options)
+        output.write_object(dash_record(snapshot), Format.JSON)
+        return
+    output.write_text(await draw_frame(client, options, size, as_svg=form is FrameFormat.SVG))
+
+
+def _size(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return _SIZE
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"--size {text!r} is no size", hint="write it as 120x40")
+    columns, lines = int(width), int(height)
+    if not (40 <= columns <= 500 and 10 <= lines <= 200):  # noqa: PLR2004
+        raise ConfigError(f"--size {text} is out of range", hint="from 40x10 to 500x200")
+    return columns, lines
+
+
+def _theme(name: str | None) -> str | None:
+    from textual.theme import BUILTIN_THEMES
+
+    if name is not None and name not in BUILTIN_THEMES:
+        raise ConfigError(
+            f"there is no theme {name!r}", hint=f"themes: {', '.join(BUILTIN_THEMES)}"
+        )
+    return name
+
+
+def _keys(given: Sequence[str]) -> dict[str, str]:
+    from delta_cli.dash.app import KEY_NAMES
+
+    keys: dict[str, str] = {}
+    for pair in given:
+        name, equals, key = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--key {pair!r} names no key", hint="write it as retry=u")
+        if name not in KEY_NAMES:
+            raise ConfigError(
+                f"there is no action {name!r}", hint=f"actions: {', '.join(KEY_NAMES)}"
+            )
+        keys[name] = key
+    return keys
+
+
+def _serve(settings: Settings, *, tab: TabName, port: int, writable: bool) -> ExitCode:
+    try:
+        from textual_serve.server import Server  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ConfigError(
+            "showing the dashboard in a browser needs the extra 'web'",
+            hint="pip install 'deltaloop[web]'",
+        ) from None
+    # By the environment: a command line is seen by everybody on the machine.
+    source = settings.database()
+    if source.dsn:
+        os.environ["DELTA_DSN"] = source.dsn
+    os.environ["DELTA_SCHEMA"] = settings.schema_name
+    words = [sys.executable, "-m", "delta_cli.cli.app", "dash", "--tab", tab.value]
+    words += [] if writable else ["--read-only"]
+    note(f"http://127.0.0.1:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
+    Server(shlex.join(words), host="127.0.0.1", port=port, title="Delta").serve()
+    return ExitCode.DONE
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare the command."""
+    command(
+        app,
+        "dash",
+        examples=[
+            "delta dash",
+            "delta dash --read-only --tab ticks",
+            "delta dash --once --size 80x24",
+            "delta dash --once -o json | jq .alerts",
+        ],
+        panel="Look",
+    )(dash)

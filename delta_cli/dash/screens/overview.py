@@ -1,0 +1,214 @@
+"""The tab Overview: states by kind with trends, rates, workers, ticks, and the log of events."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.feed import RING
+from delta_cli.dash.glyphs import bars
+from delta_cli.dash.screens.tab import Tab
+from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
+from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
+from delta_cli.dash.snapshot import KindCounts, Snapshot, is_silent
+from delta_cli.dash.state import State
+from delta_cli.dash.tones import OF_STATE, Piece, Tone, text_of
+from delta_cli.dash.trends import FAILED, SYNCED
+from delta_cli.dash.widgets.event_log import Entry, EventLog
+from delta_cli.dash.widgets.keyed_table import Column, KeyedTable, Row
+from delta_cli.dash.words import age, count, milliseconds, shown, since
+from delta_cli.engine.model import EventCategory, PauseScope
+from delta_cli.engine.states import ResourceState
+
+_S = ResourceState
+#: The key of the row of sums; no kind can have it.
+SUM = ""
+_OLD_S = 60
+_TITLES = {
+    _S.SYNCED: ("SYNCED", 9, 3),
+    _S.PENDING: ("PEND", 7, 0),
+    _S.SCHEDULED: ("SCHED", 8, 4),
+    _S.FAILED: ("FAIL", 7, 0),
+    _S.DEGRADED: ("DEGR", 7, 0),
+    _S.EXPIRED: ("EXPD", 7, 5),
+    _S.UNKNOWN: ("UNK", 6, 8),
+    _S.DELETED: ("DEL", 6, 9),
+}
+KIND_COLUMNS = (
+    Column("kind", "KIND", 8, grows=True),
+    Column("total", "TOTAL", 9, right=True),
+    *(
+        Column(state.value, title, width, right=True, drop=drop)
+        for state, (title, width, drop) in _TITLES.items()
+    ),
+    Column("due", "DUE", 7, right=True, drop=7),
+    Column("oldest", "OLDEST", 7, right=True),
+    Column("trend", "15 MIN", 15, drop=6),
+)
+
+
+class OverviewTab(Tab):
+    """How everything stands."""
+
+    main = "kinds"
+    verbs = ("tick", "pause", "resume")
+
+    def compose(self) -> ComposeResult:
+        """The panels."""
+        glyphs = self.glyphs
+        with Horizontal(id="overview-top"):
+            yield KeyedTable(KIND_COLUMNS, id="kinds", glyphs=glyphs, empty="no resources yet")
+            yield Static(id="rates")
+        yield Static(id="health")
+        with Horizontal(id="overview-middle"):
+            yield KeyedTable(
+                WORKER_COLUMNS, id="few-workers", glyphs=glyphs, empty="no workers run"
+            )
+            yield KeyedTable(TICK_COLUMNS, id="few-ticks", glyphs=glyphs, empty="no ticks yet")
+        yield EventLog(glyphs=glyphs, id="overview-log", ring=RING)
+
+    def on_mount(self) -> None:
+        """Name the panels."""
+        self.query_one("#kinds").border_title = "States by kind"
+        self.query_one("#rates").border_title = "Rates, 15 min"
+        self.query_one("#health").border_title = "Health"
+        self._log.load(self.state.log)
+
+    @property
+    def _log(self) -> EventLog:
+        return self.query_one("#overview-log", EventLog)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """More of the log."""
+        self._log.add(entries)
+
+    def show_state(self) -> None:
+        """Show it all."""
+        snapshot, now = self.state.snapshot, self.state.now
+        if snapshot is None or now is None:
+            return
+        kinds = self.query_one("#kinds", KeyedTable)
+        kinds.set_rows(_kind_rows(snapshot, now, self.state))
+        old = f", up to {age(snapshot.counts_age_s)} old" if snapshot.counts_age_s > 2 else ""  # noqa: PLR2004
+        kinds.border_subtitle = f"counted{old}" if snapshot.counted else "counting"
+        self.query_one("#rates", Static).update(_rates(self.state, now))
+        self.query_one("#health", Static).update(_health(self.state))
+        self.query_one("#few-workers", KeyedTable).set_rows(worker_rows(snapshot, now, self.state))
+        self.query_one("#few-ticks", KeyedTable).set_rows(tick_rows(snapshot, now))
+        alive = [one for one in snapshot.workers if one.state in ("running", "draining")]
+        silent = sum(map(is_silent, alive))
+        title = f"Workers {len(alive) - silent}/{len(snapshot.workers)} alive"
+        self.query_one("#few-workers").border_title = title
+        self.query_one("#few-ticks").border_title = "Ticks"
+
+    def on_event_log_placed(self, message: EventLog.Placed) -> None:
+        """Say whether the log follows."""
+        place = message.place
+        held = "FOLLOW" if place.follows else f"HELD, +{place.fresh:,} new"
+        message.log.border_title = f"Events {self.glyphs.separator} {held}"
+
+    def plan(self, verb: str) -> Plan | None:
+        """Pause or resume the kind, worker or tick under the cursor."""
+        table = self.table
+        if table is None or not table.cursor_key:
+            return None
+        scopes = {"kinds": PauseScope.KIND, "few-workers": PauseScope.WORKER}
+        scope = scopes.get(table.id or "", PauseScope.TICK)
+        if verb == "tick" and scope is not PauseScope.TICK:
+            return None
+        return Plan(verb, thing=Thing(scope, table.cursor_key))
+
+
+def _kind_rows(snapshot: Snapshot, now: datetime, state: State) -> list[Row]:
+    rows = [_kind_row(one, snapshot, now, state) for one in snapshot.kinds]
+    if len(rows) > 1:
+        rows.append(_sum_row(snapshot, now, state))
+    return rows
+
+
+def _kind_row(one: KindCounts, snapshot: Snapshot, now: datetime, state: State) -> Row:
+    paused = snapshot.pause_of(PauseScope.KIND, one.kind) is not None
+    trend = state.trends.minutes(now, kind=one.kind)
+    cells = _cells(one, now) | {
+        "kind": (shown(one.kind) + (" (paused)" if paused else ""), Tone.PLAIN),
+        "trend": (bars(trend, state.glyphs.bars), Tone.BUSY),
+    }
+    values = {
+        "kind": one.kind,
+        "total": one.total,
+        "due": one.due,
+        "oldest": one.oldest,
+        **{each.value: one.states.get(each, 0) for each in _TITLES},
+    }
+    sign = "!" if one.states.get(_S.DEGRADED) or _is_old(one, now) else " "
+    return Row(one.kind, cells, sign, values=values)
+
+
+def _sum_row(snapshot: Snapshot, now: datetime, state: State) -> Row:
+    states = {each: sum(one.states.get(each, 0) for one in snapshot.kinds) for each in _TITLES}
+    oldest = min((one.oldest for one in snapshot.kinds if one.oldest), default=None)
+    whole = KindCounts(SUM, states, sum(one.due for one in snapshot.kinds), oldest)
+    trend = bars(state.trends.minutes(now), state.glyphs.bars)
+    cells = _cells(whole, now) | {"kind": ("all", Tone.STRONG), "trend": (trend, Tone.BUSY)}
+    return Row(SUM, cells)
+
+
+def _cells(one: KindCounts, now: datetime) -> dict[str, Piece]:
+    cells: dict[str, Piece] = {"total": (count(one.total), Tone.STRONG)}
+    for state in _TITLES:
+        number = one.states.get(state, 0)
+        cells[state.value] = (count(number), OF_STATE[state] if number else Tone.MUTED)
+    cells["due"] = (count(one.due), Tone.BUSY if one.due else Tone.MUTED)
+    old = _is_old(one, now)
+    cells["oldest"] = (
+        since(one.oldest, now) + ("!" if old else ""),
+        Tone.BAD if old else Tone.PLAIN,
+    )
+    return cells
+
+
+def _is_old(one: KindCounts, now: datetime) -> bool:
+    return one.oldest is not None and (now - one.oldest).total_seconds() > _OLD_S
+
+
+def _rates(state: State, now: datetime) -> Text:
+    trends, signs = state.trends, state.glyphs.bars
+    rows = (
+        ("synced", Tone.OK, (SYNCED,)),
+        ("failed", Tone.WARN, (FAILED,)),
+        ("deleted", Tone.MUTED, (EventCategory.OBJECT_DELETED,)),
+        ("all", Tone.BUSY, tuple(EventCategory)),
+    )
+    pieces: list[Piece] = []
+    for name, tone, categories in rows:
+        line = bars(trends.minutes(now, categories), signs)
+        pieces += [(f"{name + '/s':<10}{trends.rate(now, *categories):>7.1f} ", Tone.PLAIN)]
+        pieces += [(line + "\n", tone)]
+    took = trends.durations
+    pieces.append((f"work p50 {milliseconds(took.p50)}  p95 {milliseconds(took.p95)}", Tone.PLAIN))
+    pieces.append((f"  max {milliseconds(took.longest)}\n", Tone.PLAIN))
+    snapshot = state.snapshot
+    if snapshot is not None:
+        in_flight = sum(lane.resources for lane in snapshot.pending)
+        due = sum(one.due for one in snapshot.kinds)
+        pieces.append((f"in flight {in_flight:,}  due {due:,}\n", Tone.PLAIN))
+        pieces.append((f"newest event {state.newest:,}", Tone.MUTED))
+    return text_of(pieces)
+
+
+def _health(state: State) -> Text:
+    """What a narrow terminal has room for: only the problems."""
+    snapshot = state.snapshot
+    if snapshot is None:
+        return Text("")
+    lines: list[Piece] = []
+    for tab, total in (("workers", len(snapshot.workers)), ("ticks", len(snapshot.ticks))):
+        problems = [shown(alert.text) for alert in state.alerts if alert.tab == tab]
+        lines.append((f"{tab.capitalize():<8}{total - len(problems)}/{total}  ", Tone.PLAIN))
+        told = "  ".join(f"!{problem}" for problem in problems) or "all well"
+        lines.append((told + "\n", Tone.BAD if problems else Tone.OK))
+    return text_of(lines)

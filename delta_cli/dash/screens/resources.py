@@ -1,0 +1,319 @@
+"""The tab Resources: a list with filter, sort and marks, and beside it the one under the cursor."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+
+from delta_cli.dash.actions import Plan, plan_repair
+from delta_cli.dash.describing import PANES
+from delta_cli.dash.filters import Filter
+from delta_cli.dash.messages import PageRead, ResourceRead, TimelineRead
+from delta_cli.dash.screens.tab import Tab
+from delta_cli.dash.state import State
+from delta_cli.dash.store import LINES, DashStore, Page
+from delta_cli.dash.tones import OF_STATE, Piece, Tone
+from delta_cli.dash.widgets.detail import Detail
+from delta_cli.dash.widgets.event_log import Entry
+from delta_cli.dash.widgets.filter_bar import FilterBar
+from delta_cli.dash.widgets.keyed_table import Column, KeyedTable, Row
+from delta_cli.dash.words import shown, since, until
+from delta_cli.engine.database import AWAY
+from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.store.overview import Line, Wanted
+
+COLUMNS: Final = (
+    Column("state", "STATE", 9),
+    Column("kind", "KIND", 10, drop=3),
+    Column("namespace", "NS", 8, drop=2),
+    Column("object_id", "OBJECT ID", 12, grows=True),
+    Column("attempt", "ATT", 5, right=True),
+    Column("updated", "AGE", 6, right=True),
+    Column("due", "DUE", 9, right=True, drop=5),
+    Column("synced", "SYNCED", 6, right=True, drop=4),
+    Column("error", "ERROR", 10, grows=True, drop=1),
+)
+_SHARE: Final = 10
+
+
+class ResourcesTab(Tab):
+    """Resources that a filter lets through, at most 500 at a time, and the detail of one."""
+
+    main = "resources-table"
+    verbs = ("invalidate", "retry", "delete", "cancel")
+
+    def __init__(self, state: State, store: DashStore, *, id: str) -> None:  # noqa: A002
+        super().__init__(state, id=id)
+        self.filter: Filter = Filter()
+        self.is_open: bool = False
+        self._store: DashStore = store
+        self._page: Page | None = None
+        self._lines: dict[str, Line] = {}
+        self._timeline: list[Event] | None = None
+        self._timeline_of: int | None = None
+        self._next_read: float = 0.0
+        self._wanted_key: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The filter, the list and the detail."""
+        yield FilterBar()
+        with Horizontal():
+            yield KeyedTable(
+                COLUMNS,
+                id="resources-table",
+                glyphs=self.glyphs,
+                empty="no resources that the filter lets through",
+                marks=True,
+            )
+            yield Detail(glyphs=self.glyphs, id="detail")
+
+    @property
+    def _table(self) -> KeyedTable:
+        return self.query_one("#resources-table", KeyedTable)
+
+    @property
+    def _detail(self) -> Detail:
+        return self.query_one("#detail", Detail)
+
+    @property
+    def line(self) -> Line | None:
+        """The one under the cursor."""
+        return self._lines.get(self._table.cursor_key or "")
+
+    @property
+    def row(self) -> ResourceRow | None:
+        """The one whose detail is shown."""
+        line, row = self.line, self._detail.row
+        return row if line is not None and row is not None and row.id == line.id else None
+
+    # Reading
+
+    def show_state(self) -> None:
+        """Show what was read, and read again when it is time."""
+        self._show_lines()
+        self.read_soon()
+
+    def read_soon(self, *, at_once: bool = False) -> None:
+        """Read the list and the detail again: in proportion to what that costs."""
+        if at_once:
+            self._next_read = 0.0
+        if self.state.is_away or time.monotonic() < self._next_read:
+            return
+        self._next_read = time.monotonic() + 1.0
+        self.run_worker(self._read(self.filter.wanted), group="page", exclusive=True)
+
+    async def _read(self, wanted: Wanted) -> None:
+        begin = time.monotonic()
+        try:
+            page = await self._store.page(wanted)
+            self.post_message(PageRead(page))
+        except (*AWAY, TimeoutError):
+            return  # the feed finds out, and says so
+        taken_s = time.monotonic() - begin
+        self._next_read = max(self._next_read, begin + _SHARE * taken_s)
+
+    async def _read_detail(self, line: Line) -> None:
+        try:
+            row = await self._store.resource(line)
+            self.post_message(ResourceRead(row))
+            if row is not None and self._timeline_of != row.id:
+                self.post_message(TimelineRead(row.id, await self._store.timeline(row.id)))
+        except (*AWAY, TimeoutError):
+            return
+
+    def read_detail(self) -> None:
+        """Read the one under the cursor again, if its detail is shown."""
+        line = self.line
+        if line is not None and self._is_detail_seen and not self.state.is_away:
+            self.run_worker(self._read_detail(line), group="detail", exclusive=True)
+
+    @property
+    def _is_detail_seen(self) -> bool:
+        return self.is_open or not self.screen.has_class("-narrow")
+
+    def on_page_read(self, message: PageRead) -> None:
+        """The list was read."""
+        self._page = message.page
+        lines = {str(line.id): line for line in message.page.lines}
+        marked = {key: self._lines[key] for key in self._table.marks if key in self._lines}
+        self._lines = marked | lines
+        self._show_lines()
+        if self._wanted_key is not None and self._table.move_to(self._wanted_key):
+            self._wanted_key = None
+        self.read_detail()
+
+    def on_resource_read(self, message: ResourceRead) -> None:
+        """The detail was read."""
+        if message.row is None or (self.line is not None and message.row.id == self.line.id):
+            self._show_detail(message.row)
+
+    def on_timeline_read(self, message: TimelineRead) -> None:
+        """The events of one were read."""
+        self._timeline_of = message.resource_id
+        self._timeline = list(message.events)
+        self._show_detail(self._detail.row)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Events: those of the one that is shown go on its timeline; lists are read again."""
+        mine = [
+            entry
+            for entry in entries
+            if isinstance(entry, Event) and entry.resource_id == self._timeline_of
+        ]
+        if mine and self._timeline is not None:
+            last = self._timeline[-1].id if self._timeline else 0
+            self._timeline += [event for event in mine if event.id > last]
+
+    # Showing
+
+    def _show_lines(self) -> None:
+        now, page = self.state.now, self._page
+        if now is None or page is None:
+            return
+        seen = {str(line.id) for line in page.lines}
+        lines = [line for key, line in self._lines.items() if key in seen]
+        self._table.set_rows([_row(line, now) for line in lines])
+        self._table.border_title = Content(self._title(page))
+        marks = len(self._table.marks)
+        self._table.border_subtitle = f"{marks:,} marked: actions are about them" if marks else ""
+
+    def _title(self, page: Page) -> str:
+        dot = f" {self.glyphs.separator} "
+        number = f"{len(page.lines):,}"
+        if not page.is_all:
+            number = f"{number} of more" if len(page.lines) >= LINES else f"{number} so far"
+            number += f", {page.looked:,} looked at"
+        return f"{shown(self.filter.text or 'all')}{dot}{number}"
+
+    def _show_detail(self, row: ResourceRow | None) -> None:
+        now = self.state.now
+        if now is not None:
+            known = row is not None and row.id == self._timeline_of
+            self._detail.show_row(row, self._timeline if known else None, now)
+
+    def on_keyed_table_moved(self, message: KeyedTable.Moved) -> None:
+        """Another row: its detail."""
+        message.stop()
+        self.read_detail()
+
+    def on_keyed_table_opened(self, message: KeyedTable.Opened) -> None:
+        """Enter: into the detail."""
+        message.stop()
+        self.open_detail()
+
+    def on_keyed_table_marked(self, message: KeyedTable.Marked) -> None:
+        """Other rows are marked."""
+        message.stop()
+        self._show_lines()
+
+    def open_detail(self, pane: str | None = None) -> None:
+        """Go into the detail, or into one pane of it."""
+        self.is_open = True
+        self.set_class(True, "-open")  # noqa: FBT003 - Textual's own call
+        if pane is not None:
+            self._detail.pane = pane
+        self._show_detail(self.row)
+        self.query_one("#detail-scroll").focus()
+        self.read_detail()
+        self.post_message(self.Crumbs())
+
+    class Crumbs(Message):
+        """Where one is has changed."""
+
+    def turn_pane(self, by: int) -> None:
+        """The next pane, or the one before."""
+        place = (PANES.index(self._detail.pane) + by) % len(PANES)
+        self._detail.pane = PANES[place]
+        self._show_detail(self._detail.row)
+
+    def leave(self) -> bool:
+        """Out of the detail; then unmark; then drop the filter."""
+        if self.is_open:
+            self.is_open = False
+            self.set_class(False, "-open")  # noqa: FBT003 - Textual's own call
+            self._table.focus()
+        elif self._table.marks:
+            self._table.unmark()
+        elif self.filter.text:
+            self.filter_by(Filter())
+        else:
+            return False
+        self.post_message(self.Crumbs())
+        return True
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        """Resources, the filter, the resource."""
+        crumbs = ["Resources"]
+        if self.filter.text:
+            crumbs.append(self.filter.text)
+        if self.is_open and self.line is not None:
+            crumbs.append(f"{self.line.kind}/{self.line.object_id}")
+        return tuple(crumbs)
+
+    # Filtering and choosing
+
+    def open_filter(self) -> None:
+        """Write a filter."""
+        self.query_one(FilterBar).open(self.filter.text)
+
+    def on_filter_bar_entered(self, message: FilterBar.Entered) -> None:
+        """A filter was entered."""
+        message.stop()
+        self.filter_by(message.chosen)
+
+    def on_filter_bar_left(self, message: FilterBar.Left) -> None:
+        """Back to the list."""
+        message.stop()
+        self._table.focus()
+
+    def filter_by(self, chosen: Filter, *, then: str | None = None) -> None:
+        """Show what this filter lets through; `then`: the key of the row to go to."""
+        self.filter, self._wanted_key = chosen, then
+        self._table.unmark()
+        self.read_soon(at_once=True)
+        self.post_message(self.Crumbs())
+
+    def plan(self, verb: str) -> Plan | None:
+        """About the marked rows, or the one under the cursor."""
+        if verb not in self.verbs:
+            return None
+        table = self._table
+        keys = [key for key in table.keys if key in table.marks] or [table.cursor_key or ""]
+        chosen = [self._lines[key] for key in keys if key in self._lines]
+        return plan_repair(verb, chosen) if chosen else None
+
+
+def _row(line: Line, now: datetime) -> Row:
+    error = ": ".join(part for part in (line.error, line.message) if part)
+    tone = Tone.WARN if error else Tone.MUTED
+    drift = "~" if line.drifted else ""
+    cells: dict[str, Piece] = {
+        "state": (line.state.value + drift, OF_STATE[line.state]),
+        "kind": (shown(line.kind), Tone.PLAIN),
+        "namespace": (shown(line.namespace), Tone.MUTED),
+        "object_id": (shown(line.object_id), Tone.PLAIN),
+        "attempt": (f"{line.attempt}/{line.max_attempts}", Tone.PLAIN),
+        "updated": (since(line.updated_at, now), Tone.PLAIN),
+        "due": (until(line.due_at, now), Tone.PLAIN),
+        "synced": (since(line.synced_at, now), Tone.MUTED),
+        "error": (shown(error), tone),
+    }
+    values = {
+        "state": line.state.value,
+        "kind": line.kind,
+        "namespace": line.namespace,
+        "object_id": line.object_id,
+        "attempt": line.attempt,
+        "updated": line.updated_at,
+        "due": line.due_at,
+        "synced": line.synced_at,
+        "error": error or None,
+    }
+    sign = "!" if line.state.value == "degraded" else " "
+    return Row(str(line.id), cells, sign, values=values)

@@ -1,0 +1,60 @@
+"""The tab Ticks: the periodic services, and the last runs of the one under the cursor."""
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.screens.tab import Tab
+from delta_cli.dash.screens.tick_rows import ALL_COLUMNS, RUN_COLUMNS, run_rows, tick_rows
+from delta_cli.dash.widgets.keyed_table import KeyedTable
+from delta_cli.dash.words import shown
+from delta_cli.engine.model import PauseScope
+
+
+class TicksTab(Tab):
+    """Every tick with its health."""
+
+    main = "ticks-table"
+    verbs = ("tick", "pause", "resume")
+
+    def compose(self) -> ComposeResult:
+        """The ticks, and the runs of one."""
+        yield KeyedTable(
+            ALL_COLUMNS, id="ticks-table", glyphs=self.glyphs, empty="no ticks: no worker ran yet"
+        )
+        yield KeyedTable(RUN_COLUMNS, id="tick-runs", glyphs=self.glyphs, empty="no runs yet")
+
+    def show_state(self) -> None:
+        """Show the ticks."""
+        snapshot, now = self.state.snapshot, self.state.now
+        if snapshot is None or now is None:
+            return
+        table = self.query_one("#ticks-table", KeyedTable)
+        table.set_rows(tick_rows(snapshot, now))
+        table.border_title = f"Ticks {self.glyphs.separator} {len(snapshot.ticks)}"
+        self._show_runs()
+
+    def on_keyed_table_moved(self, message: KeyedTable.Moved) -> None:
+        """Another tick: its runs."""
+        if message.table.id == "ticks-table":
+            self._show_runs()
+
+    def _show_runs(self) -> None:
+        snapshot, now = self.state.snapshot, self.state.now
+        chosen = self.query_one("#ticks-table", KeyedTable).cursor_key
+        tick = (
+            next((one for one in snapshot.ticks if one.name == chosen), None) if snapshot else None
+        )
+        runs = self.query_one("#tick-runs", KeyedTable)
+        if tick is None or now is None:
+            runs.set_rows([])
+            return
+        runs.set_rows(run_rows(tick, now))
+        runs.border_title = Content(f"Last runs of {shown(tick.name)}")
+
+    def plan(self, verb: str) -> Plan | None:
+        """Tick, pause or resume the one under the cursor."""
+        table = self.query_one("#ticks-table", KeyedTable)
+        if verb not in self.verbs or not table.cursor_key:
+            return None
+        return Plan(verb, thing=Thing(PauseScope.TICK, table.cursor_key))

@@ -1,0 +1,43 @@
+"""The tab Workers: who is there, how it fares, and what it holds."""
+
+from textual.app import ComposeResult
+
+from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.screens.tab import Tab
+from delta_cli.dash.screens.worker_rows import ALL_COLUMNS, worker_rows
+from delta_cli.dash.widgets.keyed_table import KeyedTable
+from delta_cli.engine.model import PauseScope
+
+
+class WorkersTab(Tab):
+    """Each worker that is there, or ended a moment ago."""
+
+    main = "workers-table"
+    verbs = ("pause", "resume")
+
+    def compose(self) -> ComposeResult:
+        """One table."""
+        yield KeyedTable(
+            ALL_COLUMNS,
+            id="workers-table",
+            glyphs=self.glyphs,
+            empty="no workers run: start some with delta run",
+        )
+
+    def show_state(self) -> None:
+        """Show the workers."""
+        snapshot, now = self.state.snapshot, self.state.now
+        if snapshot is None or now is None:
+            return
+        table = self.query_one("#workers-table", KeyedTable)
+        table.set_rows(worker_rows(snapshot, now, self.state))
+        in_flight = sum(one.in_flight for one in snapshot.workers)
+        capacity = sum(one.capacity for one in snapshot.workers)
+        table.border_title = f"Workers {self.glyphs.separator} {in_flight}/{capacity} in flight"
+
+    def plan(self, verb: str) -> Plan | None:
+        """Pause or resume the worker under the cursor."""
+        table = self.query_one("#workers-table", KeyedTable)
+        if verb not in self.verbs or not table.cursor_key:
+            return None
+        return Plan(verb, thing=Thing(PauseScope.WORKER, table.cursor_key))

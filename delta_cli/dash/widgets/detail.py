@@ -1,0 +1,74 @@
+"""One resource: its state on top, and below one of five panes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from delta_cli.dash.describing import PANES, head, pane
+from delta_cli.dash.glyphs import Glyphs
+from delta_cli.dash.tones import Piece, Tone, text_of
+from delta_cli.dash.words import shown
+from delta_cli.engine.model import Event, ResourceRow
+
+
+class DetailScroll(VerticalScroll, can_focus=True):
+    """Scrolls the pane; left and right choose another."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "screen.pane(-1)", "pane"),
+        Binding("right,l", "screen.pane(1)", "pane", show=False),
+    ]
+    HELP = "left and right choose a pane, d the diff, y copies the object, esc goes back"
+
+
+class Detail(Vertical):
+    """Shows what it is given; the pane stays as it was chosen."""
+
+    def __init__(self, *, glyphs: Glyphs, id: str) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self.pane: str = PANES[0]
+        self.row: ResourceRow | None = None
+        self._glyphs: Glyphs = glyphs
+        self._shown: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """A head, the names of the panes, and a pane."""
+        yield Static(id="detail-head")
+        yield Static(id="detail-panes")
+        with DetailScroll(id="detail-scroll"):
+            yield Static(id="detail-body")
+
+    def show_row(
+        self, row: ResourceRow | None, timeline: Sequence[Event] | None, now: datetime
+    ) -> None:
+        """Show a resource; None: it is gone, and what was shown last stays, and says so."""
+        if row is None:
+            if self.row is not None:
+                gone = Content(f"{shown(self.row.kind)}/{shown(self.row.object_id)}: gone")
+                self.border_title = gone
+            return
+        if self.row is not None and row.id != self.row.id:
+            self.query_one("#detail-scroll").scroll_home(animate=False)
+        self.row = row
+        self.border_title = Content(f"{shown(row.kind)}/{shown(row.object_id)}")
+        self.query_one("#detail-head", Static).update(head(row, now))
+        # The body is made again only when it would be another: it may be long.
+        told = (row, self.pane, None if timeline is None else len(timeline))
+        if told != self._shown:
+            self._shown = told
+            self.query_one("#detail-panes", Static).update(text_of(self._names()))
+            body = pane(self.pane, row, timeline, self._glyphs)
+            self.query_one("#detail-body", Static).update(body)
+
+    def _names(self) -> list[Piece]:
+        return [
+            (f"[{name}] " if name == self.pane else f" {name}  ", tone)
+            for name in PANES
+            for tone in [Tone.STRONG if name == self.pane else Tone.MUTED]
+        ]
