@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import ClassVar, assert_type
 
 from delta_cli import (
+    AdvisoryLocker,
     Client,
     Config,
     Controller,
@@ -17,16 +18,25 @@ from delta_cli import (
     InformResult,
     InformRun,
     InformRunState,
+    QuotaMetricsRefresher,
     Resource,
     ResourceFilter,
     ResourceRow,
     ResourceState,
     RetryPolicy,
+    SkipReason,
     Snooze,
     Status,
     Subscription,
     SyncClient,
+    TickOutcome,
+    TickRow,
+    TickRun,
+    TickService,
+    WorkerHealth,
     WorkerSummary,
+    component_logger,
+    handle_pass_result,
 )
 
 
@@ -49,7 +59,26 @@ class UserController(Controller[User]):
         raise Snooze(timedelta(minutes=1))
 
 
-config = Config(controllers=[UserController()])
+class Gauges:
+    async def update_quota_metrics(self) -> None:
+        pass
+
+
+gauges: QuotaMetricsRefresher = Gauges()
+
+
+async def sweep() -> None:
+    await handle_pass_result(component_logger("sweep"), gauges, 3, None, "swept")
+
+
+sweeper = TickService(
+    "sweep", timedelta(minutes=5), sweep, should_run=lambda: True, on_error=lambda error: None
+)
+config = Config(controllers=[UserController()], ticks=[sweeper])
+
+
+async def run_under(locker: AdvisoryLocker) -> None:
+    assert_type(await locker.with_advisory_lock(sweeper.lock_id, sweep), bool)
 
 
 async def use_a_client() -> None:
@@ -63,6 +92,12 @@ async def use_a_client() -> None:
         async for row in client.resources(ResourceFilter()):
             assert_type(row, ResourceRow)
         assert_type(await client.status(), Status)
+        assert_type(await client.tick("sweep"), TickOutcome)
+        for tick in await client.ticks():
+            assert_type(tick, TickRow)
+            assert_type(tick.last_skip_reason, SkipReason | None)
+            assert_type(tick.runs[0], TickRun)
+        assert_type(sweeper.health(), WorkerHealth)
         assert_type(await client.stop(), WorkerSummary | None)
         subscription = assert_type(client.subscribe(), Subscription)
         async with subscription as events:

@@ -10,7 +10,11 @@ values (%(name)s, %(interval_s)s, %(lock_id)s)
 on conflict (name) do update
 set interval_s = excluded.interval_s,
     lock_id = excluded.lock_id,
-    next_due = least(known.next_due, now() + excluded.interval_s * interval '1 second'),
+    -- What has never run is due now; least() would pass over the null.
+    next_due = case
+        when known.next_due is not null
+            then least(known.next_due, now() + excluded.interval_s * interval '1 second')
+    end,
     registered_at = now()
 """
 

@@ -57,6 +57,7 @@ class TableRecords:
             standing = await ticks.ask(connection, self._settings.name)
             if standing is None:
                 await ticks.register(connection, self._settings, replace=False)
+                standing = await ticks.ask(connection, self._settings.name)
         return standing or TickStanding(None, self._settings.lock_id, paused=False)
 
     async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
