@@ -265,13 +265,16 @@ async def test_a_frozen_child_is_killed_some_time_after_the_hard_stop(
     for name, value in command_line.environ.items():
         monkeypatch.setenv(name, value or "")
     caplog.set_level(logging.INFO, "delta_cli.cli.supervisor")
-    running = asyncio.create_task(Supervisor(["run"], 1, drain=False, patience_s=0.1).run())
-    (started,) = await eventually(lambda: logged(caplog, "worker process started"), within=20)
+    supervisor = Supervisor(["run"], 1, drain=False, patience_s=0.1)
+    running = asyncio.create_task(supervisor.run())
+    # Only a process that has a handler lets a signal wait while it is frozen.
+    await eventually(supervisor._any_works.is_set, within=60)
+    (started,) = logged(caplog, "worker process started")
     os.kill(started.pid, signal.SIGSTOP)
     os.kill(os.getpid(), signal.SIGTERM)
     await eventually(lambda: logged(caplog, "draining"))
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await running == 143
     (ended,) = logged(caplog, "worker process ended")
     assert (ended.pid, ended.signal) == (started.pid, "SIGKILL")
