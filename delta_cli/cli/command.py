@@ -5,7 +5,7 @@ or None for done. The shared options may stand before or after the command's nam
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +17,7 @@ from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.help_text import PlainCommand
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings, resolve_settings
+from delta_cli.cli.view import ALL, view_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,10 +76,49 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 }
 
 
+_LIST_PANEL = "What to show"
+_LIST: dict[str, tuple[Any, Any]] = {
+    "columns": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="A,B",
+                help="Only these columns, in this order.",
+                rich_help_panel=_LIST_PANEL,
+            ),
+        ],
+        None,
+    ),
+    "sort": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="COLUMN",
+                help="By this column; -COLUMN: descending.",
+                rich_help_panel=_LIST_PANEL,
+            ),
+        ],
+        None,
+    ),
+    "no_header": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--no-header", help="No head on tables and CSV.", rich_help_panel=_LIST_PANEL
+            ),
+        ],
+        False,
+    ),
+}
+
+
 def command(
-    app: typer.Typer, name: str, *, examples: Sequence[str], **more: Any
+    app: typer.Typer, name: str, *, examples: Sequence[str], lists: bool = False, **more: Any
 ) -> Callable[[F], F]:
-    """Register a function as a command. Its docstring is the help, `examples` are shown below."""
+    """Register a function as a command. Its docstring is the help, `examples` are shown below.
+
+    `lists`: it prints a list, of which a person may choose columns and order.
+    """
 
     def register(function: F) -> F:
         app.command(
@@ -87,14 +127,18 @@ def command(
             epilog="\n".join(["Examples:", *(f"  {example}" for example in examples)]),
             cls=PlainCommand,
             **more,
-        )(_with_shared_options(function))
+        )(_with_shared_options(function, _LIST if lists else {}))
         return function
 
     return register
 
 
-def _with_shared_options(function: Callable[..., Any]) -> Callable[..., None]:
+def _with_shared_options(
+    function: Callable[..., Any], more: Mapping[str, tuple[Any, Any]]
+) -> Callable[..., None]:
     def run(*, delta_context: typer.Context, **arguments: Any) -> None:
+        wanted = {name: arguments.pop(name) for name in more}
+        output.use_view(view_of(**wanted) if wanted else ALL)
         given = delta_context.find_root().params
         shared = {name: arguments.pop(name) or given.get(name) for name in _SHARED}
         shared.pop("debug")  # the reporter looks for it itself
@@ -105,7 +149,7 @@ def _with_shared_options(function: Callable[..., Any]) -> Callable[..., None]:
     context = Parameter("delta_context", Parameter.KEYWORD_ONLY, annotation=typer.Context)
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in _SHARED.items()
+        for name, (annotation, default) in {**more, **_SHARED}.items()
     ]
     keyword_only = [completed(parameter).replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
     run.__signature__ = inspect.Signature([*keyword_only, context, *shared])

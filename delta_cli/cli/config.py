@@ -32,6 +32,9 @@ def show_config(settings: Settings, output_format: OutputOption = Format.TABLE) 
 
 def add_to(app: typer.Typer) -> None:
     """Declare the command."""
-    command(app, "config", examples=["delta config", "delta --profile production config -o json"])(
-        show_config
-    )
+    command(
+        app,
+        "config",
+        lists=True,
+        examples=["delta config", "delta --profile production config -o json"],
+    )(show_config)

@@ -32,5 +32,6 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "controllers",
+        lists=True,
         examples=["delta controllers", "delta controllers -o json | jq -r '.[].kind'"],
     )(list_controllers)

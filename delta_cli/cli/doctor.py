@@ -41,6 +41,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "doctor",
+        lists=True,
         examples=[
             "delta doctor",
             "delta doctor -o json | jq '.[] | select(.verdict != \"ok\")'",

@@ -58,6 +58,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "informs",
+        lists=True,
         examples=[
             "delta informs user --limit 5",
             "delta informs -o json | jq '.[] | select(.state == \"failed\")'",

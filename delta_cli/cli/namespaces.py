@@ -122,6 +122,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "namespaces",
+        lists=True,
         examples=[
             "delta namespaces -o json",
             "delta namespaces set eu --max-workers 3 --expiry-ttl 5m",

@@ -18,11 +18,14 @@ from typing import Any, Final, TypeAlias
 
 from delta_cli.cli.tables import cell, draw, width_of
 from delta_cli.cli.text import escape_json, harmless
+from delta_cli.cli.view import ALL, View
 
 Record: TypeAlias = Mapping[str, Any]
 
 #: The version of the shapes of JSON: it grows when a name changes its meaning or goes away.
 SHAPE_VERSION: Final = 1
+
+_view: View = ALL
 
 
 class Format(StrEnum):
@@ -45,22 +48,43 @@ def write_list(
 ) -> None:
     """Print a list. `columns` are all of a record's names, `table` those that a table shows.
 
-    `droppable`: those of the table that a narrow terminal does without, the first first.
+    `droppable`: those of the table that a narrow terminal does without, the first first. The
+    person's own choice of columns and order comes from `use_view`.
     """
+    view = _view
+    view.check(columns)
+    records = view.ordered(records)
     match form:
         case Format.JSON:
-            _line(_json(list(records), indent=2))
+            _line(_json([view.chosen(record) for record in records], indent=2))
         case Format.JSONL:
             for record in records:
-                _line(_json(record))
+                _line(_json(view.chosen(record)))
         case Format.CSV:
-            _line(_csv_line(columns))
-            for record in records:
-                _line(_csv_line(_csv_cells(record, columns)))
+            _write_csv(records, view.columns or columns, header=view.header)
         case Format.TABLE | Format.MARKDOWN:
-            rows, shown = list(records), list(table or columns)
-            _line(draw(shown, rows, markdown=form is Format.MARKDOWN, droppable=droppable))
+            text = draw(
+                list(view.columns or table or columns),
+                list(records),
+                markdown=form is Format.MARKDOWN,
+                droppable=() if view.columns else droppable,
+                header=view.header,
+            )
+            _line(text)
     flush()
+
+
+def use_view(view: View) -> None:
+    """Show lists so from now on."""
+    global _view  # noqa: PLW0603 - there is one stdout
+    _view = view
+
+
+def _write_csv(records: Iterable[Record], columns: Sequence[str], *, header: bool) -> None:
+    if header:
+        _line(_csv_line(columns))
+    for record in records:
+        _line(_csv_line(_csv_cells(record, columns)))
 
 
 def write_object(record: Record, form: Format) -> None:

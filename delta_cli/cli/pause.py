@@ -124,6 +124,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "pause",
+        lists=True,
         examples=[
             "delta pause",
             "delta pause kind user --for 1h --reason 'the API is down'",

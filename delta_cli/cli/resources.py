@@ -132,6 +132,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "list",
+        lists=True,
         examples=[
             "delta list",
             "delta list user --state failed --state degraded",

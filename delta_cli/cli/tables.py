@@ -25,8 +25,12 @@ def draw(
     *,
     markdown: bool,
     droppable: Sequence[str] = (),
+    header: bool = True,
 ) -> str:
-    """A table of the named columns. A narrow terminal loses those `droppable`, the first first."""
+    """A table of the named columns. A narrow terminal loses those `droppable`, the first first.
+
+    Markdown has no table without a header.
+    """
     import tabulate
 
     if not markdown and sys.stdout.isatty():
@@ -37,8 +41,8 @@ def draw(
     tabulate.MIN_PADDING = 0
     return tabulate.tabulate(
         cells,
-        headers=list(columns),
-        tablefmt="pipe" if markdown else "simple",
+        headers=list(columns) if header or markdown else (),
+        tablefmt="pipe" if markdown else "simple" if header else "plain",
         # Ids such as 1e5 are text.
         disable_numparse=True,
         preserve_whitespace=False,

@@ -6,6 +6,7 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.completing import ticks
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
@@ -24,7 +25,9 @@ _LAST: Final = 20
 
 async def tick(
     settings: Settings,
-    name: Annotated[str | None, typer.Argument(help="The tick to force.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The tick to force.", autocompletion=ticks)
+    ] = None,
     *,
     runs: Annotated[
         bool, typer.Option("--runs", help=f"List the last {_LAST} runs, and force none.")
@@ -86,6 +89,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "tick",
+        lists=True,
         examples=[
             "delta tick",
             "delta tick rescue -o json | jq .outcome",

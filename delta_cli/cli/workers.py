@@ -41,6 +41,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "workers",
+        lists=True,
         examples=[
             "delta workers --all",
             "delta workers -o json | jq '.[] | select(.heartbeat_age_s > 10)'",
