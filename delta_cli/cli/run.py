@@ -109,5 +109,4 @@ def add_to(app: typer.Typer) -> None:
             "delta run --processes 4",
             "delta run --drain || echo some failed",
         ],
-        panel="Work",
     )(run)
