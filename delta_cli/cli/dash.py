@@ -115,8 +115,7 @@ async def dash(
         from delta_cli.dash.app import Options
         from delta_cli.engine.dsn import mask_dsn
 
-        database = client.database
-        options = Options(where=f"{mask_dsn(database.dsn) or 'PG*'} {database.schema}", **given)
+        options = Options(where=_place(mask_dsn(client.database.dsn), settings), **given)
         if once:
             await _print_frame(client, options, output_format, _size(size))
             return ExitCode.DONE
@@ -137,6 +136,18 @@ async def _print_frame(
         output.write_object(dash_record(snapshot), Format.JSON)
         return
     output.write_text(await draw_frame(client, options, size, as_svg=form is FrameFormat.SVG))
+
+
+def _place(masked_dsn: str, settings: Settings) -> str:
+    """Which database, in few words: user@host/name, and the schema where it is another."""
+    parts: dict[str, str] = {}
+    for part in shlex.split(masked_dsn):
+        name, _, value = part.partition("=")
+        parts[name] = value
+    user, host = parts.get("user", ""), parts.get("host", "")
+    place = f"{user}{'@' if user else ''}{host}/{parts.get('dbname', user)}"
+    schema = "" if settings.schema_name == "delta" else f" {settings.schema_name}"
+    return (place if masked_dsn else "the server of PG*") + schema
 
 
 def _size(text: str | None) -> tuple[int, int]:
@@ -208,5 +219,4 @@ def add_to(app: typer.Typer) -> None:
             "delta dash --once --size 80x24",
             "delta dash --once -o json | jq .alerts",
         ],
-        panel="Look",
     )(dash)

@@ -52,6 +52,11 @@ VERBS: Final = ("invalidate", "retry", "delete", "cancel", "tick", "pause", "res
 _FASTEST_S: Final = 0.5
 _SLOWEST_S: Final = 60.0
 _MOST_COPIED: Final = 100_000
+#: What handlers reach for.
+_PARTS: Final = (
+    "HeaderLine, TabBar, AlertLine, ContentSwitcher, Tab, KeyedTable, EventLog, Detail, FilterBar, "
+    "#rates, #health, #detail-head, #detail-panes, #detail-scroll, #detail-body"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class DeltaDash(App[None]):
         self._history: list[str] = []
         self._place: int = -1
         self._next_alert: int = 0
+        self._parts: int = 0
         if options.keys:
             self.set_keymap(dict(options.keys))
 
@@ -154,11 +160,15 @@ class DeltaDash(App[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Look as was asked for."""
         if self.options.theme is not None:
             self.theme = self.options.theme
         if self.options.ascii:
             self.screen.add_class("-plain")
+
+    def on_ready(self) -> None:
+        """All parts are there: begin to read."""
+        self._parts = self._count_parts()
         self.go_to_tab(self.options.tab)
         self.run_worker(self.feed.run(), group="feed", name="feed")
 
@@ -166,6 +176,8 @@ class DeltaDash(App[None]):
 
     def on_connection_changed(self, message: ConnectionChanged) -> None:
         """LIVE, POLL or RECONNECTING; actions go off and on with it."""
+        if not self._is_up:
+            return
         was_away = self.state.is_away
         self.state.connected = message.connected
         if was_away != self.state.is_away:
@@ -176,6 +188,8 @@ class DeltaDash(App[None]):
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """More of the log."""
+        if not self._is_up:
+            return
         self.state.take_events(message.events, message.newest, message.gap)
         entries: list[Entry] = [*([message.gap] if message.gap else []), *message.events]
         if self.is_frozen:
@@ -192,7 +206,7 @@ class DeltaDash(App[None]):
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
         """The tables as they are now."""
-        if self.is_frozen:
+        if self.is_frozen or not self._is_up:
             return
         self.state.take_snapshot(message.snapshot)
         self._show()
@@ -318,12 +332,16 @@ class DeltaDash(App[None]):
 
     @property
     def is_reading(self) -> bool:
-        """Whether the tab that is shown waits for what it asked for."""
-        return any(worker.group != "feed" and worker.is_running for worker in self.workers)
+        """Whether a tab waits for what it asked for."""
+        return any(worker.group != "feed" and not worker.is_finished for worker in self.workers)
 
     @property
     def _is_up(self) -> bool:
-        return bool(self.screen_stack) and bool(self.main_screen.query(ContentSwitcher))
+        """Whether all parts are there: not before the first frame, and not while it closes."""
+        return bool(self._parts and self.screen_stack) and self._count_parts() == self._parts
+
+    def _count_parts(self) -> int:
+        return len(self.main_screen.query(_PARTS))
 
     def _offers(self, verb: str) -> bool:
         return self._is_up and verb in self.tab.verbs

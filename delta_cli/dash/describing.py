@@ -27,17 +27,15 @@ def json_of(value: Any) -> str:
 
 def head(row: ResourceRow, now: datetime) -> Text:
     """What stands above every pane."""
-    lease = "-" if row.worker_id is None else f"worker {row.worker_id}"
+    due = "" if row.due_at is None else f"  due: {until(row.due_at, now)}"
+    held = "" if row.worker_id is None else f"  held by worker {row.worker_id}"
     pieces: list[Piece] = [
         (f"{row.state.value}", OF_STATE[row.state]),
         (f"  attempt {row.attempt}/{row.max_attempts}", Tone.PLAIN),
         (f"  namespace {shown(row.namespace)}  generation {row.generation}", Tone.PLAIN),
         (f"  syncs {row.sync_count:,}\n", Tone.PLAIN),
-        (
-            f"created {since(row.created_at, now)} ago  synced {since(row.synced_at, now)}",
-            Tone.MUTED,
-        ),
-        (f"  due {until(row.due_at, now)}  held by {lease}", Tone.MUTED),
+        (f"age {since(row.created_at, now)}  synced {since(row.synced_at, now)}", Tone.MUTED),
+        (due + held, Tone.MUTED),
     ]
     return text_of(pieces)
 

@@ -136,8 +136,8 @@ def _of_kinds(snapshot: Snapshot) -> list[Alert]:
         waits = 0.0 if one.oldest is None else (snapshot.at - one.oldest).total_seconds()
         degraded = one.states.get(ResourceState.DEGRADED, 0)
         if waits > _WAITS_S and snapshot.pause_of(PauseScope.KIND, one.kind) is None:
-            text = f"{one.due:,} {one.kind} are due, the oldest for {waits:.0f}s"
+            text = f"{one.kind}: {one.due:,} due, the oldest for {waits:.0f}s"
             found.append(Alert("overview", one.kind, text))
         elif degraded:
-            found.append(Alert("overview", one.kind, f"{degraded:,} {one.kind} are degraded"))
+            found.append(Alert("overview", one.kind, f"{one.kind}: {degraded:,} degraded"))
     return found

@@ -29,14 +29,14 @@ _S = ResourceState
 SUM = ""
 _OLD_S = 60
 _TITLES = {
-    _S.SYNCED: ("SYNCED", 9, 3),
-    _S.PENDING: ("PEND", 7, 0),
-    _S.SCHEDULED: ("SCHED", 8, 4),
-    _S.FAILED: ("FAIL", 7, 0),
-    _S.DEGRADED: ("DEGR", 7, 0),
-    _S.EXPIRED: ("EXPD", 7, 5),
-    _S.UNKNOWN: ("UNK", 6, 8),
-    _S.DELETED: ("DEL", 6, 9),
+    _S.SYNCED: ("SYNCED", 9, 4),
+    _S.PENDING: ("PEND", 6, 0),
+    _S.SCHEDULED: ("SCHED", 7, 5),
+    _S.FAILED: ("FAIL", 6, 0),
+    _S.DEGRADED: ("DEGR", 6, 0),
+    _S.EXPIRED: ("EXPD", 6, 2),
+    _S.UNKNOWN: ("UNK", 6, 7),
+    _S.DELETED: ("DEL", 6, 8),
 }
 KIND_COLUMNS = (
     Column("kind", "KIND", 8, grows=True),
@@ -45,9 +45,9 @@ KIND_COLUMNS = (
         Column(state.value, title, width, right=True, drop=drop)
         for state, (title, width, drop) in _TITLES.items()
     ),
-    Column("due", "DUE", 7, right=True, drop=7),
+    Column("due", "DUE", 7, right=True, drop=6),
     Column("oldest", "OLDEST", 7, right=True),
-    Column("trend", "15 MIN", 15, drop=6),
+    Column("trend", "15 MIN", 15, drop=1),
 )
 
 
