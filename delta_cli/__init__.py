@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.client import Client as Client
     from delta_cli.engine.config import Config as Config
     from delta_cli.engine.context import client_from_context as client_from_context
+    from delta_cli.engine.control import ControlPlane as ControlPlane
     from delta_cli.engine.controller import Controller as Controller
     from delta_cli.engine.controller import Controllers as Controllers
     from delta_cli.engine.errors import ConfigError as ConfigError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.locks import AdvisoryLocker as AdvisoryLocker
     from delta_cli.engine.model import AttemptError as AttemptError
     from delta_cli.engine.model import Change as Change
+    from delta_cli.engine.model import ControllerRow as ControllerRow
     from delta_cli.engine.model import Event as Event
     from delta_cli.engine.model import EventCategory as EventCategory
     from delta_cli.engine.model import EventGap as EventGap
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
     from delta_cli.engine.model import InformResult as InformResult
     from delta_cli.engine.model import InformRun as InformRun
     from delta_cli.engine.model import InformRunState as InformRunState
+    from delta_cli.engine.model import NamespaceRow as NamespaceRow
+    from delta_cli.engine.model import Pause as Pause
+    from delta_cli.engine.model import PauseScope as PauseScope
+    from delta_cli.engine.model import QuotaRow as QuotaRow
     from delta_cli.engine.model import Resource as Resource
     from delta_cli.engine.model import ResourceRow as ResourceRow
     from delta_cli.engine.model import SkipReason as SkipReason
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.model import TickRow as TickRow
     from delta_cli.engine.model import TickRun as TickRun
     from delta_cli.engine.model import WorkerHealth as WorkerHealth
+    from delta_cli.engine.model import WorkerRow as WorkerRow
     from delta_cli.engine.runtime import WorkerSummary as WorkerSummary
     from delta_cli.engine.settings import InformOptions as InformOptions
     from delta_cli.engine.settings import InformOpts as InformOpts
@@ -70,6 +77,7 @@ _HOMES = {
     "client": ("Client",),
     "config": ("Config",),
     "context": ("client_from_context",),
+    "control": ("ControlPlane",),
     "controller": ("Controller", "Controllers"),
     "errors": (
         "ConfigError",
@@ -96,6 +104,7 @@ _HOMES = {
     "model": (
         "AttemptError",
         "Change",
+        "ControllerRow",
         "Event",
         "EventCategory",
         "EventGap",
@@ -103,6 +112,10 @@ _HOMES = {
         "InformResult",
         "InformRun",
         "InformRunState",
+        "NamespaceRow",
+        "Pause",
+        "PauseScope",
+        "QuotaRow",
         "Resource",
         "ResourceRow",
         "SkipReason",
@@ -111,6 +124,7 @@ _HOMES = {
         "TickRow",
         "TickRun",
         "WorkerHealth",
+        "WorkerRow",
     ),
     "runtime": ("WorkerSummary",),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),

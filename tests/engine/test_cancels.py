@@ -251,12 +251,15 @@ def claimed(claim_id: int, *, term: int) -> Resource[Any]:
     return Resource.from_claim((*row, None, None, None, None, None, '{"key": "a"}', None))
 
 
-def test_a_claim_that_waits_for_its_turn_has_failed_before_it_begins() -> None:
+def executor_of(slots: Slots, outcomes: list[Outcome]) -> Executor:
     controllers = Controllers([item_controller(Stage().work, parallelism=3)])
-    slots = Slots({"item": 3})
     worker = Worker(Database(""), Config(), controllers, None, slots)
-    outcomes: list[Outcome] = []
-    executor = Executor(worker, finish=outcomes.append)
+    return Executor(worker, finish=outcomes.append)
+
+
+def test_a_claim_that_waits_for_its_turn_has_failed_before_it_begins() -> None:
+    slots, outcomes = Slots({"item": 3}), list[Outcome]()
+    executor = executor_of(slots, outcomes)
     executor.submit([claimed(1, term=4), claimed(2, term=4), claimed(3, term=4)])
     executor.cancel(2, 3, "ann")
     assert (outcomes, slots.in_use) == ([], 3)
@@ -266,3 +269,24 @@ def test_a_claim_that_waits_for_its_turn_has_failed_before_it_begins() -> None:
     assert outcome.category is EventCategory.OBJECT_FAILED
     assert "cancelled by ann" in (outcome.error or "")
     assert (executor.ids, slots.in_use) == ({1, 3}, 2)
+
+
+def test_a_cancel_that_comes_before_its_claim_is_remembered() -> None:
+    slots, outcomes = Slots({"item": 3}), list[Outcome]()
+    executor = executor_of(slots, outcomes)
+    executor.cancel(1, 4, "ann")
+    executor.submit([claimed(1, term=5), claimed(2, term=4)])
+    assert (outcomes, slots.in_use) == ([], 2)
+    executor.cancel(3, 4, "ann")
+    executor.submit([claimed(3, term=4)])
+    assert [(outcome.id, outcome.landing.state) for outcome in outcomes] == [(3, "failed")]
+    assert (executor.ids, slots.in_use) == ({1, 2}, 2)
+
+
+def test_of_cancels_that_come_for_nothing_the_oldest_are_forgotten() -> None:
+    slots, outcomes = Slots({"item": 300}), list[Outcome]()
+    executor = executor_of(slots, outcomes)
+    for number in range(200):
+        executor.cancel(number, 1, "ann")
+    executor.submit([claimed(number, term=1) for number in range(200)])
+    assert {outcome.id for outcome in outcomes} == set(range(100, 200))

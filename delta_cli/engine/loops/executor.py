@@ -35,6 +35,8 @@ from delta_cli.engine.store.work import Outcome
 
 log = logging.getLogger(__name__)
 
+#: Cancels that came before their claim and are remembered.
+_MOST_EARLY: Final = 100
 #: Claims that one runner works before it lets the event loop breathe.
 _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
@@ -84,6 +86,7 @@ class Executor:
         self._queue: deque[Resource[Any]] = deque()
         self._runners: list[_Runner] = []
         self._resting: list[_Runner] = []
+        self._early: dict[tuple[int, int], str] = {}  # cancels of claims that are not here (yet)
         self._spawning: bool = False
         self._closing: bool = False
         self._threads_stuck: int = 0
@@ -112,6 +115,8 @@ class Executor:
         for claim in claims:
             self._worker.slots.take(claim.kind, claim.namespace)
         self._queue.extend(claims)
+        if self._early:
+            self._cancel_early(claims)
         self._spawn_soon()
 
     async def run(self) -> None:
@@ -143,6 +148,16 @@ class Executor:
                 now = asyncio.get_running_loop().time()
                 self._interrupt(runner, runner.interrupted or error, now)
                 return
+        # It may be on its way from the database. If it has ended, this is forgotten in time.
+        self._early[resource_id, term] = actor
+        if len(self._early) > _MOST_EARLY:
+            del self._early[next(iter(self._early))]
+
+    def _cancel_early(self, claims: list[Resource[Any]]) -> None:
+        for claim in claims:
+            actor = self._early.pop((claim.id, claim.term), None)
+            if actor is not None:
+                self.cancel(claim.id, claim.term, actor)
 
     def abandon(self) -> list[Resource[Any]]:
         """Cancel what runs. Returns the claims that are not finished; they are no longer ours."""
