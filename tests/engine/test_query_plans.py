@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from delta_cli.engine.database import CONFIGURE, Database
-from delta_cli.engine.queries import resource, work
+from delta_cli.engine.queries import quota, resource, work
 from tests.support.databases import Databases
 from tests.support.queries import numbered
 
@@ -224,6 +224,21 @@ STATEMENTS = [
 ]
 
 
+#: They count what is pending, in a transaction that begins with settings of its own.
+COUNTS = [
+    _guarded("quotas", quota.QUOTAS, LEASE),
+    _guarded("gauges", quota.REFRESH_GAUGES, LEASE),
+    _guarded(
+        "forget-left",
+        quota.FORGET_LEFT,
+        LEASE,
+        worker_ids=[1, 2],
+        scopes=["kind", "namespace"],
+        names=["k1", "n1"],
+    ),
+]
+
+
 @pytest.fixture(scope="module")
 def size(request: pytest.FixtureRequest) -> int:
     return request.param
@@ -267,6 +282,17 @@ def test_an_inform_does_so_on_a_connection_of_the_caller(
         _assert_by_index(connection, statement, plan)
 
 
+@sizes
+@pytest.mark.parametrize("plan", ["custom", "generic"])
+@pytest.mark.parametrize("statement", COUNTS, ids=str)
+def test_the_rebalance_finds_what_is_pending_by_index(
+    statement: Guarded, plan: str, history: str
+) -> None:
+    with _configured(history) as connection, connection.transaction():
+        connection.execute(quota.BEGIN)
+        _assert_by_index(connection, statement, plan)
+
+
 def test_a_plan_that_scans_the_table_is_noticed(dsn: str) -> None:
     scan = _guarded("scan", "select id from delta_resource where hash = %(hash)s", hash=b"")
     with _configured(dsn) as connection, pytest.raises(AssertionError, match="Seq Scan"):
@@ -299,8 +325,9 @@ def _explain(connection: Connection, statement: Guarded, plan: str) -> dict[str,
     ]
     connection.execute(f"set plan_cache_mode = force_{plan}_plan".encode())
     connection.execute(f"prepare guarded as {query.text}".encode())
-    call = sql.SQL("explain (format json) execute guarded ({values})").format(
-        values=sql.SQL(", ").join(_literal(connection, value) for value in values)
+    given = sql.SQL(", ").join(_literal(connection, value) for value in values)
+    call = sql.SQL("explain (format json) execute guarded {values}").format(
+        values=sql.SQL("({given})").format(given=given) if values else sql.SQL("")
     )
     row = connection.execute(call).fetchone()
     connection.execute("deallocate guarded")
