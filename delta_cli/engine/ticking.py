@@ -1,12 +1,13 @@
 """The ticks of one process: the built-in ones and the application's, on one session of locks."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
 from typing import Final
 
 from delta_cli.engine.config import Config
-from delta_cli.engine.database import Database
+from delta_cli.engine.database import AWAY, Database
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.hints import HintSender
 from delta_cli.engine.locks import PostgresAdvisoryLocker
@@ -87,6 +88,8 @@ class Ticks:
 
     async def _wake(self, channel: str) -> None:
         self._wake_here(channel)
-        async with self._database.connection() as connection:
-            for kind in await ticks.known_kinds(connection):
-                self._hints.send(channel, kind)
+        # What the pass has done stays done, whether or not others hear of it at once.
+        with contextlib.suppress(*AWAY):
+            async with self._database.connection() as connection:
+                for kind in await ticks.known_kinds(connection):
+                    self._hints.send(channel, kind)

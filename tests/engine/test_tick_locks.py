@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,19 +149,37 @@ async def none_held(observer: Observer) -> bool:
     return await locks_held(observer) == 0
 
 
-async def test_a_broken_session_cancels_all_that_ran_under_its_locks(
-    locker: PostgresAdvisoryLocker, observer: Observer
+def event_loops() -> list[Any]:
+    """Workers run on uvloop where it exists."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return [asyncio.new_event_loop, uvloop.new_event_loop]
+    return [asyncio.new_event_loop]
+
+
+@pytest.mark.parametrize("event_loop", event_loops())
+def test_a_broken_session_cancels_all_that_ran_under_its_locks(
+    dsn: str, event_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    first, one = await hold(locker, 1)
-    second, two = await hold(locker, 2)
-    await end_sessions(observer)
-    for held, task in ((first, one), (second, two)):
-        with pytest.raises(LockLost, match="lock connection lost"):
-            await task
-        assert held.cancelled
-    again, task = await hold(locker, 1)
-    again.open.set()
-    assert await task is True
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        runner.run(lose_two_locks(dsn))
+
+
+async def lose_two_locks(dsn: str) -> None:
+    async with lockers_of(dsn) as make:
+        locker, observer = make(), await Observer.connect(dsn)
+        first, one = await hold(locker, 1)
+        second, two = await hold(locker, 2)
+        await end_sessions(observer)
+        for held, task in ((first, one), (second, two)):
+            with pytest.raises(LockLost, match="lock connection lost"):
+                await task
+            assert held.cancelled
+        again, task = await hold(locker, 1)
+        again.open.set()
+        assert await task is True
+        await observer.connection.close()
 
 
 async def test_a_session_stays_while_it_says_that_it_is_there(dsn: str, observer: Observer) -> None:

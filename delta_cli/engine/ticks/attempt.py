@@ -12,7 +12,7 @@ from delta_cli.engine.errors import LockLost
 from delta_cli.engine.failures import description_of
 from delta_cli.engine.locks import AdvisoryLocker
 from delta_cli.engine.model import SkipReason, TickOutcome
-from delta_cli.engine.store.ticks import BegunRun
+from delta_cli.engine.store.ticks import BegunRun, TickStanding
 from delta_cli.engine.ticks.base import ComponentLogger, Run, current_run, despite_cancellation
 from delta_cli.engine.ticks.book import TickBook
 from delta_cli.engine.ticks.calling import call
@@ -47,11 +47,16 @@ class Attempt:
         self._log: ComponentLogger = log
         self._interval: timedelta = interval
 
-    async def make(self, locker: AdvisoryLocker, *, force: bool) -> TickOutcome:
-        """Tick. Raises only its own cancellation, which closes the run on its way."""
+    async def make(
+        self, locker: AdvisoryLocker, *, force: bool, standing: TickStanding | None = None
+    ) -> TickOutcome:
+        """Tick. `standing`: how the tick stands, where that was asked just now.
+
+        Raises only its own cancellation, which closes the run on its way.
+        """
         token = current_run.set(self.run)
         try:
-            await self._try(locker, force=force)
+            await self._try(locker, standing, force=force)
             await self._tell()
         except asyncio.CancelledError:
             if self.outcome is None and self.begun is not None:
@@ -63,10 +68,12 @@ class Attempt:
         assert self.outcome is not None
         return self.outcome
 
-    async def _try(self, locker: AdvisoryLocker, *, force: bool) -> None:
+    async def _try(
+        self, locker: AdvisoryLocker, standing: TickStanding | None, *, force: bool
+    ) -> None:
         try:
             await self._book.write()
-            standing = await self._book.records.ask()
+            standing = standing or await self._book.records.ask()
             if standing.paused:
                 self._skipped(SkipReason.PAUSED)
             elif not await self._is_switched_on():

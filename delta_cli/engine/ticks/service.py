@@ -15,7 +15,7 @@ from delta_cli.engine.database import Database, while_away
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.locks import AdvisoryLocker, LocalLocker
 from delta_cli.engine.model import SkipReason, TickOutcome, WorkerHealth
-from delta_cli.engine.store.ticks import TickSettings
+from delta_cli.engine.store.ticks import TickSettings, TickStanding
 from delta_cli.engine.tick_names import (
     check_callable,
     check_interval,
@@ -155,19 +155,19 @@ class TickService:
     async def _turn(self) -> float:
         """Tick if it is due. Returns how long to sleep."""
         try:
-            due_in_s = await while_away(self._name, self._due_in_s)
+            standing = await while_away(self._name, self._look)
         except Exception:  # noqa: BLE001 - whatever it is, the worker's other loops go on
             self._log.exception("tick cannot be looked up")
             return self._interval.total_seconds()
-        if due_in_s > 0:
-            return min(due_in_s + _TIMER_S, _LONGEST_SLEEP_S)
+        if standing.due_in_s is not None and standing.due_in_s > 0:
+            return min(standing.due_in_s + _TIMER_S, _LONGEST_SLEEP_S)
         attempt = self._attempt()
-        await attempt.make(self._locker, force=False)
+        await attempt.make(self._locker, force=False, standing=standing)
         return self._pause_s(attempt)
 
-    async def _due_in_s(self) -> float:
+    async def _look(self) -> TickStanding:
         await self._book.write()
-        return (await self._book.records.ask()).due_in_s or 0.0
+        return await self._book.records.ask()
 
     def _pause_s(self, attempt: Attempt) -> float:
         """How long to leave it alone after a tick, beside its being due."""
