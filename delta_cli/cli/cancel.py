@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from delta_cli.cli import output
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     RESOURCE,
@@ -56,6 +56,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "cancel",
+        changes=always,
         examples=[
             "delta cancel user bob@hello.com",
             "delta cancel user bob@hello.com --namespace eu --actor 'night shift'",

@@ -17,6 +17,7 @@ from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.help_text import PlainCommand
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings, resolve_settings
+from delta_cli.cli.talk import is_agreed
 from delta_cli.cli.view import ALL, view_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -112,12 +113,38 @@ _LIST: dict[str, tuple[Any, Any]] = {
 }
 
 
+#: Whether a command changes something, given its arguments.
+Changes = Callable[[Mapping[str, Any]], bool]
+_YES: dict[str, tuple[Any, Any]] = {
+    "yes": (
+        Annotated[
+            bool,
+            typer.Option("--yes", "-y", help="Do not ask, where a protected profile would."),
+        ],
+        False,
+    )
+}
+
+
+def always(_arguments: Mapping[str, Any]) -> bool:
+    """It changes something whatever its arguments."""
+    return True
+
+
 def command(
-    app: typer.Typer, name: str, *, examples: Sequence[str], lists: bool = False, **more: Any
+    app: typer.Typer,
+    name: str,
+    *,
+    examples: Sequence[str],
+    lists: bool = False,
+    changes: Changes | None = None,
+    **more: Any,
 ) -> Callable[[F], F]:
     """Register a function as a command. Its docstring is the help, `examples` are shown below.
 
-    `lists`: it prints a list, of which a person may choose columns and order.
+    `lists`: it prints a list, of which a person may choose columns and order. `changes`: with
+    these arguments it changes something, which a read-only profile refuses and a protected one
+    asks for.
     """
 
     def register(function: F) -> F:
@@ -127,34 +154,53 @@ def command(
             epilog="\n".join(["Examples:", *(f"  {example}" for example in examples)]),
             cls=PlainCommand,
             **more,
-        )(_with_shared_options(function, _LIST if lists else {}))
+        )(_with_shared_options(function, lists=lists, changes=changes))
         return function
 
     return register
 
 
 def _with_shared_options(
-    function: Callable[..., Any], more: Mapping[str, tuple[Any, Any]]
+    function: Callable[..., Any], *, lists: bool, changes: Changes | None
 ) -> Callable[..., None]:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    asks = changes is not None and not any(parameter.name == "yes" for parameter in own)
+    added = {**(_YES if asks else {}), **(_LIST if lists else {}), **_SHARED}
+
     def run(*, delta_context: typer.Context, **arguments: Any) -> None:
-        wanted = {name: arguments.pop(name) for name in more}
-        output.use_view(view_of(**wanted) if wanted else ALL)
         given = delta_context.find_root().params
         shared = {name: arguments.pop(name) or given.get(name) for name in _SHARED}
         shared.pop("debug")  # the reporter looks for it itself
         settings = resolve_settings(**shared)
+        output.use_view(view_of(**{name: arguments.pop(name) for name in _LIST}) if lists else ALL)
+        if changes is not None and changes(arguments) and not _may_change(settings, arguments):
+            raise typer.Exit(ExitCode.FAILED)
+        if asks:
+            del arguments["yes"]
         raise typer.Exit(_run(function, settings, arguments))
 
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     context = Parameter("delta_context", Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    shared = [
+    more = [
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in {**more, **_SHARED}.items()
+        for name, (annotation, default) in added.items()
     ]
     keyword_only = [completed(parameter).replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
-    run.__signature__ = inspect.Signature([*keyword_only, context, *shared])
+    run.__signature__ = inspect.Signature([*keyword_only, context, *more])
     run.__annotations__ = {}
     return run
+
+
+def _may_change(settings: Settings, arguments: dict[str, Any]) -> bool:
+    """Whether the profile lets it: a protected one has its name typed, once for all questions."""
+    if arguments.get("dry_run"):
+        return True
+    settings.must_write()
+    if settings.protected and not arguments["yes"]:
+        name = settings.profile.value
+        if not is_agreed(f"Profile {name!r} is protected.", typed=name):
+            return False
+        arguments["yes"] = True
+    return True
 
 
 def _run(function: Callable[..., Any], settings: Settings, arguments: dict[str, Any]) -> ExitCode:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
@@ -37,5 +37,6 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "demo",
+        changes=always,
         examples=["delta demo", "delta demo --source photos --target /backup/photos"],
     )(demo)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from delta_cli.cli.application import find_application
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
@@ -184,6 +184,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "inform",
+        changes=always,
         examples=[
             "delta inform user",
             "delta inform user --after 1h --foreground --app myapp:config",

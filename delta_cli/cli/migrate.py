@@ -107,6 +107,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "migrate",
+        changes=lambda given: given["action"] is not Action.STATUS and not given["check"],
         examples=[
             "delta migrate",
             "delta migrate --check || echo behind",

@@ -123,6 +123,7 @@ def add_to(app: typer.Typer) -> None:
         app,
         "namespaces",
         lists=True,
+        changes=lambda given: given["action"] is Action.SET,
         examples=[
             "delta namespaces -o json",
             "delta namespaces set eu --max-workers 3 --expiry-ttl 5m",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from delta_cli.cli import output
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.completing import in_scope
 from delta_cli.cli.durations import parse_duration
 from delta_cli.cli.output import Format
@@ -125,6 +125,7 @@ def add_to(app: typer.Typer) -> None:
         app,
         "pause",
         lists=True,
+        changes=lambda given: given["what"] is not What.LIST,
         examples=[
             "delta pause",
             "delta pause kind user --for 1h --reason 'the API is down'",
@@ -134,5 +135,6 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "resume",
+        changes=always,
         examples=["delta resume kind user", "delta resume tick clean"],
     )(resume)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.resources import StateFilter, TagFilter
@@ -105,6 +105,7 @@ def add_to(app: typer.Typer) -> None:
         command(
             app,
             verb,
+            changes=always,
             examples=[
                 f"delta {verb} user bob@hello.com",
                 f"delta {verb} user --all --namespace eu --tag vip --dry-run",

@@ -21,6 +21,8 @@ _BATCH: Final = 500
 #: More are told as "more than so many" when asking.
 _MOST_COUNTED: Final = 1_000
 _SAMPLES: Final = 3
+#: More are agreed to by typing their kind, not by a `y` that a finger may have slipped on.
+_MANY: Final = 100
 _COLUMNS: Final = ("namespace", "kind", "object_id", "state", "outcome")
 
 
@@ -39,6 +41,14 @@ class RepairOptions:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """`typed`: what has to be typed to agree; None: yes is enough."""
+
+    text: str
+    typed: str | None
+
+
 class RepairRun:
     """One run of a repair over named or filtered resources."""
 
@@ -53,7 +63,7 @@ class RepairRun:
         self._check_states()
         if self._needs_confirmation():
             question = await self._question()
-            if question is not None and not is_agreed(question):
+            if question is not None and not is_agreed(question.text, typed=question.typed):
                 return ExitCode.FAILED
         records = [record async for record in self._records()]
         output.write_list(records, form, columns=_COLUMNS)
@@ -74,7 +84,7 @@ class RepairRun:
         asks = not options.ids or self._repair is DELETE
         return asks and not options.yes and not options.dry_run
 
-    async def _question(self) -> str | None:
+    async def _question(self) -> _Question | None:
         """What to ask; None when there is nothing to do."""
         options = self._options
         if options.ids:
@@ -87,7 +97,8 @@ class RepairRun:
             return None
         more = ", ..." if len(ids) > _SAMPLES else ""
         samples = f" ({', '.join(ids[:_SAMPLES])}{more})"
-        return f"{self._repair.verb.capitalize()} {count} of kind {options.kind!r}{samples}?"
+        text = f"{self._repair.verb.capitalize()} {count} of kind {options.kind!r}{samples}?"
+        return _Question(text, options.kind if len(ids) > _MANY else None)
 
     async def _records(self) -> AsyncIterator[dict[str, Any]]:
         if not self._options.ids:

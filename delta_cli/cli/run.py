@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from delta_cli.cli.application import require_application
-from delta_cli.cli.command import command
+from delta_cli.cli.command import always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.logs import LogFormat, LogLevel, set_up_logs
 from delta_cli.cli.settings import Settings
@@ -74,7 +74,9 @@ def _supervise(settings: Settings, processes: int, *, drain: bool) -> ExitCode |
     check_processes(processes)
     if settings.database().dsn is None:
         announce_embedded()
-    supervisor = Supervisor(without_processes(sys.argv[1:]), processes, drain=drain)
+    # What a protected profile asks for has been answered here, for all of them.
+    words = [*without_processes(sys.argv[1:]), "--yes"]
+    supervisor = Supervisor(words, processes, drain=drain)
     return run_async(supervisor.run())
 
 
@@ -103,6 +105,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "run",
+        changes=always,
         examples=[
             "delta run --app myapp:config",
             "delta run --kind user --concurrency 20",

@@ -41,20 +41,22 @@ def write_stderr(text: str) -> None:
         return
 
 
-def confirm(question: str) -> bool | None:
-    """Ask on the terminal, yes or no; None when there is nobody to ask."""
+def confirm(question: str, *, typed: str | None = None) -> bool | None:
+    """Ask on the terminal: yes or no, or for a name to be typed; None if nobody can be asked."""
     if not is_interactive():
         return None
-    write_stderr(f"{harmless_lines(question)} [y/N] ")
+    expected = "[y/N]" if typed is None else f"Type {harmless_lines(typed)} to go on:"
+    write_stderr(f"{harmless_lines(question)} {expected} ")
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         write_stderr("\n")
-    return answer.strip().lower() in ("y", "yes")
+    answer = answer.strip()
+    return answer.lower() in ("y", "yes") if typed is None else answer == typed
 
 
-def is_agreed(question: str) -> bool:
-    """Whether the person says yes. Raises ConfigError when there is nobody to ask."""
-    answer = confirm(question)
+def is_agreed(question: str, *, typed: str | None = None) -> bool:
+    """Whether the person says yes, or types the name. ConfigError when there is nobody to ask."""
+    answer = confirm(question, typed=typed)
     if answer is None:
         raise ConfigError(
             f"nobody is here to answer: {question}",

@@ -90,6 +90,7 @@ def add_to(app: typer.Typer) -> None:
         app,
         "tick",
         lists=True,
+        changes=lambda given: given["name"] is not None and not given["runs"],
         examples=[
             "delta tick",
             "delta tick rescue -o json | jq .outcome",
