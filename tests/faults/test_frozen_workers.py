@@ -9,12 +9,12 @@ import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
-from delta_cli import Client
+from delta_cli import Client, TickOutcome
 from tests.support.engine import (
     IMPATIENT,
     Item,
@@ -295,6 +295,43 @@ async def test_a_worker_that_froze_before_it_read_its_claim_keeps_nothing_locked
 
         await eventually(running, within=20)
     assert await observer.rows("select distinct sync_count from delta_resource") == [(1,)]
+
+
+async def test_only_sessions_of_workers_that_are_lost_and_have_not_come_back_are_ended(
+    dsn: str, observer: Observer
+) -> None:
+    names = ["delta 1-lost", "delta 2-back", "delta 3-alive", "an application"]
+    await observer.do(
+        "insert into delta_worker (host, pid, version, kinds, capacity, state, application_name)"
+        " values ('h', 1, '0', '{}', 1, 'lost', 'delta 1-lost'),"
+        " ('h', 2, '0', '{}', 1, 'lost', 'delta 2-back'),"
+        " ('h', 2, '0', '{}', 1, 'running', 'delta 2-back'),"
+        " ('h', 3, '0', '{}', 1, 'running', 'delta 3-alive'),"
+        " ('h', 4, '0', '{}', 1, 'lost', 'an application')"
+    )
+    sessions = [await in_transaction(dsn, name) for name in names]
+    async with Client(dsn) as client:
+        assert await client.tick("rescue") == TickOutcome.SUCCESS
+    ended = [session.info.backend_pid for session in sessions[:1]]
+    await eventually(lambda: none_of(observer, ended))
+    with pytest.raises(psycopg.OperationalError):
+        await sessions[0].execute("select")
+    for session in sessions[1:]:
+        await session.execute("select")
+    for session in sessions:
+        await session.close()
+
+
+async def in_transaction(dsn: str, name: str) -> psycopg.AsyncConnection[Any]:
+    session = await psycopg.AsyncConnection.connect(dsn, application_name=name)
+    await session.execute("select")
+    return session
+
+
+async def none_of(observer: Observer, pids: list[int]) -> bool:
+    return await observer.value(
+        "select not exists (select from pg_stat_activity where pid = any(%s))", pids
+    )
 
 
 @dataclass
