@@ -1,5 +1,6 @@
 """Writers that race, roll back and are killed, and readers that are killed and resumed."""
 
+import asyncio
 import json
 import os
 import random
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from delta_cli import EventCategory
+from delta_cli import Client, Event, EventCategory
 from delta_cli.engine.database import Database
 from tests.support import log_reader, log_writer
 from tests.support.observing import Observer
@@ -22,7 +23,7 @@ from tests.support.waiting import eventually
 LARGE = os.environ.get("DELTA_TEST_LARGE") == "1"
 EVENTS = 200_000 if LARGE else 40_000
 WRITERS = 8
-KILLED_EVERY = EVENTS // 12
+KILLED_EVERY = EVENTS // 8
 FILL = """
 insert into delta_resource (namespace, kind, object_id, state, max_attempts, due_at, object, hash)
 select 'default', case number % 2 when 0 then 'even' else 'odd' end, number::text, 'scheduled',
@@ -94,6 +95,39 @@ async def has_grown(observer: Observer, beyond: int) -> bool:
 
 def ids_in(file: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()]
+
+
+async def test_a_writer_waits_for_the_one_before_it_so_that_no_reader_misses_that(
+    filled: str, observer: Observer
+) -> None:
+    chance, database = random.Random(2), Database(filled)
+    async with (
+        await database.connect() as first,
+        await database.connect() as second,
+        Client(filled) as client,
+        client.subscribe() as events,
+    ):
+        async with first.transaction():
+            before = await log_writer.write_batch(first, chance)
+            # It has drawn its ids, and nobody sees them yet; who comes next may not overtake it.
+            overtaking = asyncio.create_task(log_writer.write_batch(second, chance))
+            await eventually(lambda: somebody_waits_for_the_log(observer))
+            assert await newest(observer) == events.position
+        after = await overtaking
+        async with asyncio.timeout(30):
+            seen = [await anext(events) for _ in range(before + after)]
+    assert [one.id for one in seen if isinstance(one, Event)] == [
+        number
+        for (number,) in await observer.rows(
+            "select id from delta_event order by id desc limit %s", before + after
+        )
+    ][::-1]
+
+
+async def somebody_waits_for_the_log(observer: Observer) -> bool:
+    return await observer.value(
+        "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+    )
 
 
 @pytest.mark.timeout(600 if LARGE else 240)

@@ -12,8 +12,9 @@ from typing import Any
 
 from delta_cli import EventCategory, Resource, ResourceState
 from delta_cli.engine.database import Connection, Database
+from delta_cli.engine.hints import EVENT
 from delta_cli.engine.states import Landing
-from delta_cli.engine.store import work
+from delta_cli.engine.store import events, work
 from delta_cli.engine.store.work import LaneSlots, Outcome
 
 KINDS = ("even", "odd")
@@ -27,14 +28,15 @@ class ChangedMind(Exception):
     """Rolls a transaction back."""
 
 
-async def write_batch(connection: Connection, chance: random.Random) -> None:
-    lanes = [LaneSlots(kind, "default", chance.randint(1, 200)) for kind in KINDS]
+async def write_batch(connection: Connection, chance: random.Random) -> int:
+    """Claim and complete some. Returns how many events that makes."""
+    lanes = [LaneSlots(kind, "default", chance.randint(1, 50)) for kind in KINDS]
     claimed = await work.claim(connection, lanes, worker_id=1, leases_s=LEASES_S)
-    if not claimed:
-        return
     outcomes = [outcome(resource, chance) for resource in claimed]
-    while not await completed(connection, outcomes, chance):
+    while outcomes and not await completed(connection, outcomes, chance):
         continue
+    await events.notify(connection, EVENT, "")
+    return len(outcomes)
 
 
 async def completed(connection: Connection, outcomes: list[Outcome], chance: random.Random) -> bool:
@@ -45,7 +47,8 @@ async def completed(connection: Connection, outcomes: list[Outcome], chance: ran
     try:
         async with connection.transaction():
             await work.complete(connection, outcomes)
-            await asyncio.sleep(chance.random() * 0.01)
+            # Now and then so long that others commit meanwhile, and readers read, if they could.
+            await asyncio.sleep(0.3 if how > 0.98 else chance.random() * 0.02)
             if how < 0.8:
                 raise ChangedMind
     except ChangedMind:
