@@ -86,7 +86,6 @@ class DeltaDash(App[None]):
     CSS_PATH = Path("dash.tcss")
     TITLE = "Delta"
     ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "colon"
     COMMANDS: ClassVar[set[Any]] = App.COMMANDS | {DashCommands}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012 - Textual's own
@@ -121,6 +120,7 @@ class DeltaDash(App[None]):
         _key("escape", "leave", "back"),
         _key("left_square_bracket", "history(-1)", "place before", name="before"),
         _key("right_square_bracket", "history(1)", "place after", name="after"),
+        _key("colon", "command_palette", "palette", name="palette"),
         _key("question_mark", "help", "help", show=True),
         _key("q", "quit", "quit", show=True),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="quit-at-once"),
@@ -165,11 +165,11 @@ class DeltaDash(App[None]):
             self.theme = self.options.theme
         if self.options.ascii:
             self.screen.add_class("-plain")
+        self.go_to_tab(self.options.tab)
 
     def on_ready(self) -> None:
         """All parts are there: begin to read."""
         self._parts = self._count_parts()
-        self.go_to_tab(self.options.tab)
         self.run_worker(self.feed.run(), group="feed", name="feed")
 
     # What comes

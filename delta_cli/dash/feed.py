@@ -41,7 +41,7 @@ _PAGE: Final = 1_000
 _MERGE_S: Final = 0.25
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 15.0
-_NO_ANSWER_S: Final = 5.0
+_NO_ANSWER_S: Final = 10.0
 #: The tables are read for at most this share of the time.
 _SHARE: Final = 10
 
@@ -218,7 +218,7 @@ class Feed:
         self._tell(Connected(mode, lag_ms=listener.lag_ms if listener else None))
 
     async def _lost(self, error: Exception) -> None:
-        if isinstance(error, AWAY | TimeoutError) or self._tries > 0:
+        if isinstance(error, (*AWAY, TimeoutError)) or self._tries > 0:
             self._fall_silent()
             self._is_away = True
         self._tries += 1

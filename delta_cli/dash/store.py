@@ -169,19 +169,21 @@ class DashStore:
         looked, before_id = 0, overview.NO_END
         async with self._connection() as connection:
             for _ in range(_LOOKS):
-                found = await overview.candidates(
+                batch = await overview.candidates(
                     connection,
                     wanted,
                     before_id=before_id,
                     look=_LOOK,
                     limit=LINES + 1 - len(ids),
                 )
-                ids += found.ids
-                looked += found.looked
-                before_id = found.lowest
+                ids += batch.ids
+                looked += batch.looked
+                before_id = batch.lowest
                 if len(ids) > LINES or before_id == 0:
                     break
-            lines = await overview.lines(connection, ids[:LINES])
+            found = await overview.lines(connection, ids[:LINES])
+            places = {number: place for place, number in enumerate(ids)}
+            lines = sorted(found, key=lambda line: places[line.id])
             if wanted.text is not None:
                 lines += await self._exactly(connection, wanted, {line.id for line in lines})
         is_all = len(ids) <= LINES and before_id == 0 and looked < _LOOK * _LOOKS

@@ -28,7 +28,7 @@ from delta_cli.engine.model import Event, ResourceRow
 from delta_cli.engine.store.overview import Line, Wanted
 
 COLUMNS: Final = (
-    Column("state", "STATE", 9),
+    Column("state", "STATE", 10),
     Column("kind", "KIND", 10, drop=3),
     Column("namespace", "NS", 8, drop=2),
     Column("object_id", "OBJECT ID", 12, grows=True),
