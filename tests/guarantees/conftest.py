@@ -1,4 +1,5 @@
+from tests.cli.conftest import here
 from tests.support.observing import observer
 from tests.support.processes import workers
 
-__all__ = ["observer", "workers"]
+__all__ = ["here", "observer", "workers"]
