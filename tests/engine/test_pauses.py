@@ -10,6 +10,7 @@ import pytest
 from delta_cli import Client, ConfigError, InformOpts, NotFound, StateConflict
 from delta_cli.engine.model import Pause, PauseScope
 from delta_cli.engine.store import runs, work
+from delta_cli.engine.store.work import LaneSlots
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -54,6 +55,25 @@ async def test_no_claim_takes_a_row_after_the_pause_also_under_load(
         assert states["scheduled"] > 0
         assert "pending" not in states
         assert await last_claim(observer) < paused_at
+
+
+@scopes
+async def test_a_claim_locks_no_row_of_what_is_paused(
+    dsn: str, observer: Observer, scope: str
+) -> None:
+    async with working(dsn, item_controller(Stage(opened=True).work)) as client:
+        worker = int(await name_of("worker", observer))
+        await client.control.pause("kind", "item")
+        await client.inform_many(Item(f"item-{number}") for number in range(100))
+        name = await name_of(scope, observer)
+        if scope != "kind":
+            await client.control.pause(scope, name)
+            await client.control.resume("kind", "item")
+        lanes = [LaneSlots("item", "default", 50)]
+        async with client.database.transaction() as connection:
+            claims = await work.claim(connection, lanes, worker_id=worker, leases_s={})
+            free = "select id from delta_resource for update skip locked"
+            assert (claims, len(await observer.rows(free))) == ([], 100)
 
 
 @scopes

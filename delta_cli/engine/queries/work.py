@@ -60,7 +60,9 @@ order by due_in
 # out a second time. JSON comes as text, and not at all where it is empty: parsing it for each row
 # cost more than the rest of the claim.
 CLAIM: Final[LiteralString] = """
-with granted as materialized (
+with paused as materialized (
+    select scope, name from delta_pause where coalesce(until, 'infinity') > now()
+), granted as materialized (
     select scope, name
     from delta_grant
     where worker_id = %(worker_id)s::bigint
@@ -86,21 +88,10 @@ with granted as materialized (
         ) as candidate
         limit lane.slots
     ) as chosen
-    where lane.kind <> all(array(
-        select name
-        from delta_pause
-        where scope = 'kind' and coalesce(until, 'infinity') > now()
-    ))
-    and lane.namespace <> all(array(
-        select name
-        from delta_pause
-        where scope = 'namespace' and coalesce(until, 'infinity') > now()
-    ))
+    where lane.kind <> all(array(select name from paused where scope = 'kind'))
+    and lane.namespace <> all(array(select name from paused where scope = 'namespace'))
     and not exists (
-        select from delta_pause
-        where scope = 'worker'
-        and name = %(worker_id)s::bigint::text
-        and coalesce(until, 'infinity') > now()
+        select from paused where scope = 'worker' and name = %(worker_id)s::bigint::text
     )
     and (
         not exists (
