@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delta_cli.engine.slots import Slots
+from delta_cli.engine.slots import KIND, NAMESPACE, Scope, Slots
 
 Lane = tuple[str, str]
 
@@ -142,3 +142,90 @@ def test_kinds_that_this_process_does_not_work_get_nothing() -> None:
 
 def test_capacity_is_the_sum_of_all_kinds() -> None:
     assert Slots({"user": 3, "invoice": 4}).capacity == 7
+
+
+# Limits of the fleet
+
+FLEET_SCOPES = [(KIND, kind) for kind in KINDS] + [(NAMESPACE, name) for name in NAMESPACES]
+fleet_limits = st.dictionaries(st.sampled_from(FLEET_SCOPES), st.integers(0, 12))
+some_lanes = st.lists(st.sampled_from(ALL_LANES), max_size=8)
+
+
+@many
+@given(cases, fleet_limits, some_lanes, some_lanes)
+def test_no_limit_of_the_fleet_is_ever_passed_and_none_of_its_slots_stays_free(
+    case: Case, fleet: dict[Scope, int], reserved: list[Lane], unwritten: list[Lane]
+) -> None:
+    slots = case.slots()
+    slots.limit(case.max_workers, fleet)
+    slots.reserve(Counter(reserved))
+    shares = slots.allocate(case.due, case.most, unwritten)
+    held = Counter(case.running) + Counter(reserved) + Counter(unwritten) + Counter(shares)
+
+    def free_in_fleet(kind: str, namespace: str) -> int:
+        of_kind = sum(count for lane, count in held.items() if lane[0] == kind)
+        of_namespace = sum(count for lane, count in held.items() if lane[1] == namespace)
+        return min(
+            fleet.get((KIND, kind), 1_000) - of_kind,
+            fleet.get((NAMESPACE, namespace), 1_000) - of_namespace,
+        )
+
+    assert all(free_in_fleet(*lane) >= 0 for lane in shares)
+    assert all(case.free(shares, lane) <= 0 or free_in_fleet(*lane) <= 0 for lane in case.due)
+
+
+def test_a_slot_of_the_fleet_is_held_from_before_the_claim_until_the_outcome_is_written() -> None:
+    slots, lane = Slots({"user": 5}), ("user", "acme")
+    slots.limit({}, {(KIND, "user"): 1})
+    shares = slots.allocate([lane], 100)
+    assert shares == {lane: 1}
+    slots.reserve(shares)
+    assert slots.allocate([lane], 100) == {}
+    slots.settle(shares)
+    slots.take(*lane)
+    assert slots.allocate([lane], 100) == {}
+    slots.free(*lane)
+    assert slots.allocate([lane], 100, unwritten=[lane]) == {}
+    assert slots.allocate([lane], 100) == {lane: 1}
+
+
+def test_a_claim_that_was_not_heard_of_holds_what_it_may_have_taken() -> None:
+    slots, lane = Slots({"user": 5}), ("user", "acme")
+    slots.limit({}, {(NAMESPACE, "acme"): 3})
+    slots.reserve({lane: 2})
+    assert slots.allocate([lane], 100) == {lane: 1}
+    slots.settle_all()
+    assert slots.allocate([lane], 100) == {lane: 3}
+
+
+def test_the_slots_of_this_process_are_free_as_soon_as_works_end() -> None:
+    slots, lane = Slots({"user": 1}), ("user", "acme")
+    slots.limit({}, {(KIND, "user"): 5})
+    assert slots.allocate([lane], 100, unwritten=[lane]) == {lane: 1}
+
+
+def test_a_process_tells_the_most_that_it_could_use_of_a_limit() -> None:
+    slots = Slots({"user": 4, "invoice": 3})
+    slots.limit({"acme": 5, "beta": 50}, {})
+    assert slots.capacity_of((KIND, "user")) == 4
+    assert slots.capacity_of((KIND, "other")) == 0
+    assert slots.capacity_of((NAMESPACE, "acme")) == 5
+    assert slots.capacity_of((NAMESPACE, "beta")) == 7
+    assert slots.capacity_of((NAMESPACE, "core")) == 7
+
+
+def test_limits_that_are_new_are_told_from_those_that_are_the_same() -> None:
+    slots = Slots({"user": 4})
+    assert slots.limit({"acme": 5}, {(KIND, "user"): 3})
+    assert not slots.limit({"acme": 5}, {(KIND, "user"): 3})
+    assert slots.limit({"acme": 5}, {(KIND, "user"): 4})
+    assert slots.limit({}, {(KIND, "user"): 4})
+
+
+def test_a_closed_fleet_gives_no_slot_until_its_limits_are_set_anew() -> None:
+    slots, lane = Slots({"user": 4}), ("user", "acme")
+    slots.limit({}, {(KIND, "user"): 3})
+    slots.close_fleet()
+    assert slots.allocate([lane], 100) == {}
+    slots.limit({}, {(KIND, "user"): 3})
+    assert slots.allocate([lane], 100) == {lane: 3}

@@ -7,23 +7,25 @@ from typing import Any, Final
 
 import pytest
 
-from delta_cli import Client, InformOpts, NamespaceConfig
+from delta_cli import Client, InformOpts, NamespaceConfig, Resource
 from delta_cli.engine.cancelling import cancel_all
-from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
+from tests.support.engine import Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
 from tests.support.processes import WorkerProcess, Workers
-from tests.support.sampling import Sampler, sampling
+from tests.support.sampling import sampling
 from tests.support.waiting import eventually
 
 PENDING: Final = "select count(*) from delta_resource where lease_until is not null"
+PENDING_IN_RED: Final = """
+select count(*) from delta_resource where lease_until is not null and namespace = 'red'
+"""
 LIMIT: Final = 7
-FLEET: Final[dict[str, Any]] = {
-    "parallelism": 10,
-    "fleet_parallelism": LIMIT,
+SOON: Final[dict[str, Any]] = {
     "heartbeat_interval": 0.2,
     "worker_lost_after": 2.0,
     "rescue_interval": 0.2,
 }
+FLEET: Final = SOON | {"parallelism": 10, "fleet_parallelism": LIMIT}
 
 
 @contextlib.asynccontextmanager
@@ -75,7 +77,8 @@ async def test_fleet_parallelism_holds_while_workers_join_drain_freeze_and_die(
         first = await start()
         async with feeding(dsn, observer):
             await until_it_works(observer, first)
-            second, third = await asyncio.gather(start(), start())
+            second = await start()
+            third = await start()
             await until_it_works(observer, second)
             await until_it_works(observer, third)
             await first.drain()
@@ -107,3 +110,85 @@ async def lost(observer: Observer, worker: WorkerProcess) -> bool:
     return await observer.value(
         "select bool_and(state = 'lost') from delta_worker where pid = %s", worker.pid
     )
+
+
+@pytest.mark.timeout(240)
+async def test_fleet_max_workers_of_a_namespace_holds_and_leaves_the_others_alone(
+    dsn: str, observer: Observer, workers: Workers
+) -> None:
+    settings = SOON | {"parallelism": 10}
+    first = await workers.start(dsn, "brief", **settings)
+    limited = {"red": NamespaceConfig(fleet_max_workers=3)}
+    with sampling(dsn, PENDING_IN_RED) as red, sampling(dsn, PENDING) as all_of_them:
+        async with Client(dsn, quick_config(namespaces=limited)) as client:
+            await client.inform_many(
+                (Item(f"item-{number}") for number in range(300)), InformOpts(namespace="red")
+            )
+            await client.inform_many(Item(f"item-{number}") for number in range(600))
+        await until_it_works(observer, first)
+        second = await workers.start(dsn, "brief", **settings)
+        first.signal(signal.SIGKILL)
+        await observer.until_all("synced", 900, within=60)
+        assert await worked_by(observer, second) > 0
+        assert red.highest == 3
+        assert all_of_them.highest > 6
+
+
+@pytest.mark.timeout(240)
+async def test_a_limit_that_changes_holds_as_soon_as_the_workers_know(
+    dsn: str, observer: Observer
+) -> None:
+    async def work(resource: Resource[Item]) -> None:
+        await asyncio.sleep(0.005)
+
+    async def change(limit: int | None) -> None:
+        await observer.do("update delta_namespace set fleet_max_workers = %s", limit)
+        await eventually(lambda: granted_is(observer, limit or 0))
+
+    async def finish_some() -> None:
+        before = len(await observer.events("object_synced"))
+
+        async def some() -> bool:
+            return len(await observer.events("object_synced")) > before + 30
+
+        await eventually(some, within=30)
+
+    controller = item_controller(work, parallelism=5)
+    async with working(dsn, controller), working(dsn, controller), feeding(dsn, observer):
+        with sampling(dsn, PENDING) as pending:
+            await eventually(lambda: pending.highest == 10, within=30)
+            for limit in (2, 7, 1):
+                await change(limit)
+                pending.forget()
+                await finish_some()
+                assert 0 < pending.highest <= limit
+            await change(None)
+            await eventually(lambda: pending.highest == 10, within=30)
+
+
+async def granted_is(observer: Observer, count: int) -> bool:
+    return count == await observer.value("select coalesce(sum(granted), 0) from delta_grant")
+
+
+async def test_a_slot_of_the_fleet_is_held_until_the_outcome_is_written(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    controller = item_controller(stage.work, parallelism=5, fleet_parallelism=1)
+    async with working(dsn, controller) as client:
+        await client.inform_many([Item("a"), Item("b")])
+        await eventually(lambda: stage.running == 1)
+        async with observer.connection.transaction():
+            await observer.do("select from delta_resource where state = 'pending' for update")
+            stage.open.set()
+            await eventually(lambda: stage.running == 0)
+            # Its outcome cannot be written yet, so the other one has to wait, however long.
+            for _ in range(2):
+                beaten = await observer.value("select heartbeat_at from delta_worker")
+                await eventually(lambda at=beaten: beaten_since(observer, at))
+            assert len(stage.begun) == 1
+        await observer.until_all("synced", 2)
+
+
+async def beaten_since(observer: Observer, at: object) -> bool:
+    return await observer.value("select heartbeat_at > %s from delta_worker", at)

@@ -65,7 +65,7 @@ from (
 
 whose = st.integers(0, 9)
 counts = st.integers(1, 4)
-limits = st.integers(1, 8)
+limits = st.one_of([st.integers(1, 8)] * 5 + [st.none()])
 
 
 class Machine(RuleBasedStateMachine):
@@ -81,17 +81,19 @@ class Machine(RuleBasedStateMachine):
         self.limit: int | None = None
         self.excess = 0  # a limit that was set or lowered may be passed by what was there before
 
-    @initialize(limit=st.none() | limits, parallelism=st.lists(counts, min_size=1, max_size=3))
+    @initialize(limit=limits, parallelism=st.lists(st.integers(3, 6), min_size=1, max_size=3))
     def begin(self, limit: int | None, parallelism: list[int]) -> None:
         self._run(self._reset())
         self.set_limit(limit)
         for each in parallelism:
             self.join(each)
+        self.share()
+        self.everybody_claims()
 
     # What the workers do
 
     @precondition(lambda self: len(self.alive) < 4)
-    @rule(parallelism=counts)
+    @rule(parallelism=st.integers(3, 6))
     def join(self, parallelism: int) -> None:
         self.alive.append(self._run(Hand.join(self.database, parallelism)))
 
@@ -105,6 +107,17 @@ class Machine(RuleBasedStateMachine):
         if hand := self._any(which):
             self._run(hand.claim(self.connection, most=most))
 
+    @rule()
+    def everybody_claims(self) -> None:
+        for hand in self.alive:
+            self._run(hand.control.look())
+            self._run(hand.claim(self.connection))
+
+    @rule()
+    def everybody_looks(self) -> None:
+        for hand in self.alive + self.asleep:
+            self._run(hand.control.look())
+
     @rule(which=whose, count=counts)
     def end_works(self, which: int, count: int) -> None:
         if hand := self._any(which):
@@ -115,6 +128,11 @@ class Machine(RuleBasedStateMachine):
         if hand := self._any(which):
             self._run(hand.write(self.connection))
 
+    @rule()
+    def finish_everything(self) -> None:
+        for hand in self.alive:
+            self._run(self._finish(hand))
+
     @precondition(lambda self: self.alive)
     @rule(which=whose)
     def drain(self, which: int) -> None:
@@ -124,7 +142,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def leave(self) -> None:
         hand = next(hand for hand in self.alive if hand.worker.draining)
-        self._run(hand.finish(self.connection, len(hand.working)))
+        self._run(self._finish(hand))
         self._run(workers.stop(self.connection, hand.id))
         self.alive.remove(hand)
 
@@ -134,6 +152,16 @@ class Machine(RuleBasedStateMachine):
         hand = self.alive.pop(which % len(self.alive))
         self._run(self._do("update delta_worker set state = 'lost' where id = %s", hand.id))
         self.asleep.append(hand)
+
+    @precondition(lambda self: len(self.alive) > 1)
+    @rule(which=whose)
+    def oversleep(self, which: int) -> None:
+        """All that it had goes to the others, and then it goes on as if nothing had been."""
+        self.fall_asleep(which)
+        self.rescue()
+        self.share_and_claim()
+        self._run(self._finish(self.asleep[-1]))
+        self._run(self.asleep[-1].claim(self.connection))
 
     # What the fleet does
 
@@ -145,7 +173,22 @@ class Machine(RuleBasedStateMachine):
     def share(self) -> None:
         self._run(rebalance(self.database, notify=False))
 
-    @rule(limit=st.none() | limits)
+    @precondition(lambda self: self.alive)
+    @rule(which=whose, limit=st.integers(1, 8))
+    def limit_appears_while_one_sleeps(self, which: int, limit: int) -> None:
+        self.set_limit(None)
+        self.share_and_claim()
+        self.fall_asleep(which)
+        self.set_limit(limit)
+        self.everybody_looks()
+        self.share()
+
+    @rule()
+    def share_and_claim(self) -> None:
+        self.share()
+        self.everybody_claims()
+
+    @rule(limit=limits)
     def set_limit(self, limit: int | None) -> None:
         self.limit = limit
         self._run(self._do(LIMIT_KIND, limit))
@@ -172,7 +215,7 @@ class Machine(RuleBasedStateMachine):
     def _come_to_rest(self) -> None:
         for hand in self.alive:
             hand.worker.draining = False
-            self._run(hand.finish(self.connection, len(hand.working)))
+            self._run(self._finish(hand))
         self.rescue()
         for _ in range(PASSES_TO_REST):
             for hand in self.alive:
@@ -199,6 +242,9 @@ class Machine(RuleBasedStateMachine):
     def _use(self) -> tuple[int, bool, int]:
         """All that is granted; whether any use passes its grant; what is pending without one."""
         return cast("tuple[int, bool, int]", self._run(self._rows(USE))[0])
+
+    async def _finish(self, hand: Hand) -> None:
+        await hand.finish(self.connection, len(hand.working))
 
     async def _reset(self) -> None:
         for statement in RESET:

@@ -61,7 +61,7 @@ class WorkerProcess:
         return self._read.decode().splitlines()
 
     async def started(self) -> "WorkerProcess":
-        await eventually(lambda: self.lines() or self._check_alive(), within=20)
+        await eventually(lambda: self.lines() or self._check_alive(), within=40)
         return self
 
     def _check_alive(self) -> None:

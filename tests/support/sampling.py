@@ -17,7 +17,6 @@ class Sampler:
     def __init__(self, dsn: str, question: LiteralString) -> None:
         self.samples = 0
         self.highest = 0
-        self.now = 0
         self._dsn = dsn
         self._question = question
         self._stop = threading.Event()
@@ -32,8 +31,7 @@ class Sampler:
                 while not self._stop.wait(_INTERVAL_S):
                     row = connection.execute(self._question, prepare=True).fetchone()
                     assert row is not None
-                    self.now = row[0]
-                    self.highest = max(self.highest, self.now)
+                    self.highest = max(self.highest, row[0])
                     self.samples += 1
         except BaseException as error:
             self._failure = error
