@@ -7,7 +7,8 @@ async def test_the_listener_s_lag_is_told_without_any_hint(dsn: str, observer: O
     async with working(dsn, item_controller(Stage().work)) as client:
         listener = client._session.listener("work", "inform", "control")
         assert listener is not None
-        await eventually(lambda: listener.connected)
+        # It measures this itself as soon as it listens, and not again for a while.
+        await eventually(lambda: listener.lag_ms is not None)
         listener.lag_ms = 12.5
 
         async def told() -> bool:

@@ -18,7 +18,7 @@ class Sampler:
         self.samples = 0
         self.highest = 0
         self._dsn = dsn
-        self._question = question
+        self._question: LiteralString = question
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
