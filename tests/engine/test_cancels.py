@@ -102,6 +102,25 @@ async def test_other_works_of_the_worker_go_on(dsn: str, observer: Observer) -> 
         assert row["term"] == 1
 
 
+async def test_a_draining_worker_still_takes_notice(dsn: str, observer: Observer) -> None:
+    stage = Stage()
+    controller = item_controller(stage.work, backoff=LATER)
+    async with working(dsn, controller, shutdown_timeout=seconds(60)) as client:
+        await client.inform(Item("a"))
+        await eventually(lambda: stage.running)
+        stopping = asyncio.create_task(client.stop())
+        async with Client(dsn) as operator:
+
+            async def is_draining() -> bool:
+                return [one.state for one in await operator.control.workers()] == ["draining"]
+
+            await eventually(is_draining)
+            await operator.control.cancel("item", "a", actor="ann")
+        summary = await stopping
+        assert summary is not None and summary.drained
+        assert (await observer.resource("a"))["state"] == "failed"
+
+
 async def test_a_plain_work_has_failed_at_once_and_holds_its_slot_until_its_thread_ends(
     dsn: str, observer: Observer, gate: threading.Event
 ) -> None:
