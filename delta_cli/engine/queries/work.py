@@ -53,12 +53,13 @@ order by due_in
 # nest, so that no row is locked beyond a lane's slots; `any(array(...))` goes straight to the rows
 # just locked, where a join would be planned as a scan of the table. Locked rows stay in their
 # place; one that moved between the statement's snapshot and its lock is left for the next claim.
-# Pauses are read as arrays, once per statement: as joins they might be asked after rows are locked.
-# A lane under a limit of the fleet gives nothing without a grant, whose row is locked against its
-# removal until the commit: a worker that slept while it was given up cannot claim past the limit.
-# The commit waits for the disk: a claim that a crash of the server loses would have its term given
-# out a second time. JSON comes as text, and not at all where it is empty: parsing it for each row
-# cost more than the rest of the claim.
+# Pauses and limits of the fleet are read as arrays, once per statement: as joins they might be
+# asked after rows are locked, and asked lane by lane they cost more. A lane under a limit of the
+# fleet gives nothing without a grant, whose row is locked against its removal until the commit: a
+# worker that slept while it was given up cannot claim past the limit. The commit waits for the
+# disk: a claim that a crash of the server loses would have its term given out a second time. JSON
+# comes as text, and not at all where it is empty: parsing it for each row cost more than the rest
+# of the claim.
 CLAIM: Final[LiteralString] = """
 with paused as materialized (
     select scope, name from delta_pause where coalesce(until, 'infinity') > now()
@@ -93,20 +94,18 @@ with paused as materialized (
     and not exists (
         select from paused where scope = 'worker' and name = %(worker_id)s::bigint::text
     )
-    and (
-        not exists (
-            select from delta_controller
-            where kind = lane.kind and fleet_parallelism is not null
-        )
-        or exists (select from granted where scope = 'kind' and name = lane.kind)
-    )
-    and (
-        not exists (
-            select from delta_namespace
-            where name = lane.namespace and fleet_max_workers is not null
-        )
-        or exists (select from granted where scope = 'namespace' and name = lane.namespace)
-    )
+    and lane.kind <> all(array(
+        select kind
+        from delta_controller
+        where fleet_parallelism is not null
+        and kind not in (select name from granted where scope = 'kind')
+    ))
+    and lane.namespace <> all(array(
+        select name
+        from delta_namespace
+        where fleet_max_workers is not null
+        and name not in (select name from granted where scope = 'namespace')
+    ))
 )
 update delta_resource
 set state = 'pending',
