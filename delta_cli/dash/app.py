@@ -170,7 +170,7 @@ class DeltaDash(App[None]):
     def on_ready(self) -> None:
         """All parts are there: begin to read."""
         self._parts = self._count_parts()
-        self.run_worker(self.feed.run(), group="feed", name="feed")
+        self.run_worker(self.feed.run, group="feed", name="feed")
 
     # What comes
 
@@ -346,6 +346,11 @@ class DeltaDash(App[None]):
     def _offers(self, verb: str) -> bool:
         return self._is_up and verb in self.tab.verbs
 
+    def get_key_display(self, binding: Binding) -> str:
+        """How the footer names a key: in ASCII mode by its letters."""
+        shown_as = super().get_key_display(binding)
+        return shown_as if not self.options.ascii or shown_as.isascii() else binding.key
+
     def action_tab(self, tab: str) -> None:
         """Show a tab."""
         self.go_to_tab(tab)
@@ -432,6 +437,10 @@ class DeltaDash(App[None]):
     def action_diff(self) -> None:
         """The diff of desired and last synced."""
         self._resources.open_detail("Diff")
+
+    def action_pane(self, by: int) -> None:
+        """The next pane of the detail, or the one before."""
+        self._resources.turn_pane(by)
 
     def action_zoom(self) -> None:
         """The focused part over the whole screen, or back."""
@@ -541,7 +550,7 @@ class DeltaDash(App[None]):
         if self.state.is_away:
             self.notify("no connection: nothing was changed", severity="error")
             return
-        self.run_worker(self._perform(plan), group="actions")
+        self.run_worker(partial(self._perform, plan), group="actions")
 
     async def _perform(self, plan: Plan) -> None:
         try:

@@ -21,6 +21,8 @@ from delta_cli.engine.store.overview import GrantOf, LaneDue, LanePending
 SILENT_S: Final = 15.0
 _FAILURES: Final = 3
 _WAITS_S: Final = 60.0
+#: Looking takes time, and short intervals are soon over.
+_LATE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def overdue_s(tick: TickRow, now: datetime) -> float:
 
 def is_overdue(tick: TickRow, now: datetime) -> bool:
     """Whether a tick should have run two intervals ago."""
-    return overdue_s(tick, now) > 2 * tick.interval_s
+    return overdue_s(tick, now) > 2 * tick.interval_s + _LATE_S
 
 
 def _of_workers(snapshot: Snapshot) -> list[Alert]:
@@ -111,6 +113,9 @@ def _of_workers(snapshot: Snapshot) -> list[Alert]:
 
 
 def _of_ticks(snapshot: Snapshot) -> list[Alert]:
+    if not any(one.state in ("running", "draining") for one in snapshot.workers):
+        # One cause, said once: without a worker every tick is overdue.
+        return [Alert("workers", "", "no worker runs")] if snapshot.controllers else []
     found: list[Alert] = []
     for tick in snapshot.ticks:
         if tick.consecutive_failures >= _FAILURES:

@@ -50,9 +50,8 @@ class Driven:
 
         try:
             await eventually(seen, within=within)
-        except BaseException:
-            print(self.screen)
-            raise
+        except pytest.fail.Exception as error:
+            pytest.fail(f"{words} not within {within:g} s: {error}\n{self.screen}")
         return self.screen
 
     async def until(self, condition: Callable[[], Any], *, within: float = 20.0) -> Any:
@@ -83,7 +82,7 @@ async def open_dash(
         if look is not None:
             store._counts = Counts(look)
         app = DeltaDash(store, chosen)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             driven = Driven(app, pilot)
             await driven.until(lambda: app.state.snapshot is not None)
             yield driven

@@ -279,7 +279,9 @@ async def test_the_palette_leads_to_a_resource_by_its_key(dash: Dash, dsn: str) 
 async def test_a_small_terminal_shows_all_that_matters(dash: Dash, dsn: str) -> None:
     await synced(dsn, "a", "bad-1")
     async with dash(size=(80, 24)) as driven:
-        await driven.shows("LIVE", "1 Over", "Health", "Workers", "item", "DEGR", "1 alert")
+        await driven.shows(
+            "LIVE", "1 Over", "Health", "Workers", "item", "DEGR", "alerts (a jumps)"
+        )
         await driven.press("2", "enter")
         await driven.shows("[Object]", "Diff")
         await driven.press("escape")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from textual.app import ComposeResult
@@ -105,7 +106,7 @@ class ResourcesTab(Tab):
         if self.state.is_away or time.monotonic() < self._next_read:
             return
         self._next_read = time.monotonic() + 1.0
-        self.run_worker(self._read(self.filter.wanted), group="page", exclusive=True)
+        self.run_worker(partial(self._read, self.filter.wanted), group="page", exclusive=True)
 
     async def _read(self, wanted: Wanted) -> None:
         begin = time.monotonic()
@@ -130,7 +131,7 @@ class ResourcesTab(Tab):
         """Read the one under the cursor again, if its detail is shown."""
         line = self.line
         if line is not None and self._is_detail_seen and not self.state.is_away:
-            self.run_worker(self._read_detail(line), group="detail", exclusive=True)
+            self.run_worker(partial(self._read_detail, line), group="detail", exclusive=True)
 
     @property
     def _is_detail_seen(self) -> bool:

@@ -21,8 +21,8 @@ class DetailScroll(VerticalScroll, can_focus=True):
     """Scrolls the pane; left and right choose another."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "screen.pane(-1)", "pane"),
-        Binding("right,l", "screen.pane(1)", "pane", show=False),
+        Binding("left,h", "app.pane(-1)", "pane"),
+        Binding("right,l", "app.pane(1)", "pane", show=False),
     ]
     HELP = "left and right choose a pane, d the diff, y copies the object, esc goes back"
 
