@@ -18,6 +18,7 @@ from delta_cli.engine.ticks.clean import clean_service
 from delta_cli.engine.ticks.expire import expire_service
 from delta_cli.engine.ticks.inform import inform_service
 from delta_cli.engine.ticks.rebalance import rebalance_service
+from delta_cli.engine.ticks.records import DatabaseClock
 from delta_cli.engine.ticks.rescue import rescue_service
 from delta_cli.engine.ticks.service import TickService
 
@@ -52,6 +53,8 @@ class Ticks:
         of_locks = database
         if config.direct_dsn is not None:
             of_locks = Database(config.direct_dsn, schema=config.schema)
+        self._clock: DatabaseClock = DatabaseClock()
+        self._holder: str = f"{socket.gethostname()}:{os.getpid()}"
         self._locker: PostgresAdvisoryLocker = PostgresAdvisoryLocker(
             of_locks, lost_after=config.worker_lost_after
         )
@@ -83,7 +86,7 @@ class Ticks:
         await self._locker.close()
 
     def _attach(self, service: TickService) -> TickService:
-        service.attach(self._database, self._locker, holder=f"{socket.gethostname()}:{os.getpid()}")
+        service.attach(self._database, self._locker, holder=self._holder, clock=self._clock)
         return service
 
     async def _wake(self, channel: str) -> None:

@@ -34,7 +34,8 @@ select
         select from delta_pause as pause
         where pause.scope = 'tick' and pause.name = delta_tick.name
         and (pause.until is null or pause.until > now())
-    ) as paused
+    ) as paused,
+    now() as at
 from delta_tick
 where name = %(name)s
 """

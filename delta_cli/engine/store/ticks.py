@@ -24,11 +24,12 @@ class TickSettings:
 
 @dataclass(frozen=True, slots=True)
 class TickStanding:
-    """How a tick stands. `due_in_s` None: it has never run."""
+    """How a tick stands, and when. `due_in_s` None: it has never run."""
 
     due_in_s: float | None
     lock_id: int
     paused: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

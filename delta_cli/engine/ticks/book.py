@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from delta_cli.engine.database import AWAY
 from delta_cli.engine.failures import description_of
@@ -45,7 +45,11 @@ class TickBook:
     def succeeded(self, begun: BegunRun, run: Run, duration_ms: float) -> None:
         """A run has succeeded."""
         self.health = after_success(
-            self.health, _now(), count=run.count, count_key=run.count_key, duration_ms=duration_ms
+            self.health,
+            self.records.now(),
+            count=run.count,
+            count_key=run.count_key,
+            duration_ms=duration_ms,
         )
         end = RunEnd(TickOutcome.SUCCESS, duration_ms, run.count, run.count_key)
         self._owe_end(begun, end, "last_success")
@@ -53,16 +57,16 @@ class TickBook:
     def failed(self, begun: BegunRun | None, run: Run, duration_ms: float, error: str) -> None:
         """A tick has failed, in its run or before it could begin."""
         if begun is None:
-            self.health = after_failure(self.health, _now(), error)
+            self.health = after_failure(self.health, self.records.now(), error)
             self._owe(_Debt(lambda: self.records.fail(error), "last_failure"))
             return
-        self.health = after_failure(self.health, _now(), error, duration_ms=duration_ms)
+        self.health = after_failure(self.health, self.records.now(), error, duration_ms=duration_ms)
         end = RunEnd(TickOutcome.FAILED, duration_ms, run.count, run.count_key, error)
         self._owe_end(begun, end, "last_failure")
 
     def skipped(self, begun: BegunRun | None, reason: SkipReason) -> None:
         """A tick did not begin, or what it began was no run."""
-        self.health = after_skip(self.health, _now(), reason)
+        self.health = after_skip(self.health, self.records.now(), reason)
         if begun is not None:
             end = RunEnd(TickOutcome.SKIPPED, error=reason.value, skip_reason=reason)
             self._owe_end(begun, end, "last_skip")
@@ -110,7 +114,3 @@ class TickBook:
             await self.write()
         except AWAY as error:
             self._log.debug("tick is kept later", extra={"error": description_of(error)})
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,4 +1,7 @@
-"""How each outcome changes a service's health. A skip counts as neither success nor failure."""
+"""How each outcome changes a service's health. A skip counts as neither success nor failure.
+
+`at` is None while nobody can tell the time: the database is away, and has been from the start.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +16,7 @@ def after_start(health: WorkerHealth, at: datetime) -> WorkerHealth:
 
 def after_success(
     health: WorkerHealth,
-    at: datetime,
+    at: datetime | None,
     *,
     count: int | None,
     count_key: str | None,
@@ -22,7 +25,7 @@ def after_success(
     """A run has succeeded: failures are counted anew."""
     return replace(
         health,
-        last_success=at,
+        last_success=at or health.last_success,
         consecutive_failures=0,
         last_count=count,
         count_key=count_key or health.count_key,
@@ -31,18 +34,18 @@ def after_success(
 
 
 def after_failure(
-    health: WorkerHealth, at: datetime, error: str, *, duration_ms: float | None = None
+    health: WorkerHealth, at: datetime | None, error: str, *, duration_ms: float | None = None
 ) -> WorkerHealth:
     """A tick has failed, in its run or before it could begin (without a duration)."""
     return replace(
         health,
-        last_failure=at,
+        last_failure=at or health.last_failure,
         last_error=error,
         consecutive_failures=health.consecutive_failures + 1,
         last_duration_ms=health.last_duration_ms if duration_ms is None else duration_ms,
     )
 
 
-def after_skip(health: WorkerHealth, at: datetime, reason: SkipReason) -> WorkerHealth:
+def after_skip(health: WorkerHealth, at: datetime | None, reason: SkipReason) -> WorkerHealth:
     """A tick did not run."""
-    return replace(health, last_skip=at, last_skip_reason=reason)
+    return replace(health, last_skip=at or health.last_skip, last_skip_reason=reason)

@@ -1,7 +1,7 @@
-"""Where a tick's standing and its runs are kept: in `delta_tick`, or in memory alone."""
+"""Where a tick's standing and its runs are kept: in `delta_tick`, on the database's clock."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from delta_cli.engine.database import Database
@@ -37,11 +37,36 @@ class TickRecords(Protocol):
         """Keep that a tick failed before it began."""
         ...
 
+    def now(self) -> datetime | None:
+        """About what time it is there; None when that is not known."""
+        ...
+
+
+class DatabaseClock:
+    """Tells the database's time between two answers, also while it is away."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._seen: float = 0.0  # time.monotonic()
+
+    def set(self, at: datetime) -> None:
+        """The database has just said what time it is."""
+        self._at, self._seen = at, time.monotonic()
+
+    def now(self) -> datetime | None:
+        """What it would say now; None before it has ever said it."""
+        if self._at is None:
+            return None
+        return self._at + timedelta(seconds=time.monotonic() - self._seen)
+
 
 class TableRecords:
     """One tick of the fleet, on the database's clock."""
 
-    def __init__(self, database: Database, settings: TickSettings, *, holder: str) -> None:
+    def __init__(
+        self, database: Database, settings: TickSettings, *, holder: str, clock: DatabaseClock
+    ) -> None:
+        self._clock: DatabaseClock = clock
         self._database: Database = database
         self._settings: TickSettings = settings
         self._holder: str = holder
@@ -58,7 +83,11 @@ class TableRecords:
             if standing is None:
                 await ticks.register(connection, self._settings, replace=False)
                 standing = await ticks.ask(connection, self._settings.name)
-        return standing or TickStanding(None, self._settings.lock_id, paused=False)
+        if standing is None:  # somebody removed it at this very moment
+            return TickStanding(None, self._settings.lock_id, paused=False)
+        if standing.at is not None:
+            self._clock.set(standing.at)
+        return standing
 
     async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
         """Begin a run, holding the lock; None when it is not due."""
@@ -82,46 +111,6 @@ class TableRecords:
         async with self._database.connection() as connection:
             return await ticks.fail(connection, self._settings.name, error)
 
-
-class MemoryRecords:
-    """One tick of a service that no client has attached: on a grid of its own."""
-
-    def __init__(self, settings: TickSettings) -> None:
-        self._settings: TickSettings = settings
-        self._next_due: float | None = None  # time.monotonic()
-        self._begun: int = 0
-
-    async def register(self, *, replace: bool) -> None:
-        """There is nobody to know it."""
-
-    async def ask(self) -> TickStanding:
-        """How the tick stands."""
-        due_in_s = None if self._next_due is None else self._next_due - time.monotonic()
-        return TickStanding(due_in_s, self._settings.lock_id, paused=False)
-
-    async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
-        """Begin a run; None when it is not due."""
-        now, interval_s = time.monotonic(), self._settings.interval_s
-        if self._next_due is not None and self._next_due > now and not forced:
-            return None
-        on_grid = self._next_due is not None and now - interval_s < self._next_due <= now
-        self._next_due = (self._next_due if on_grid and self._next_due else now) + interval_s
-        self._begun += 1
-        return BegunRun(self._begun, _now())
-
-    async def finish(self, run: BegunRun, end: RunEnd) -> datetime | None:
-        """Close a run."""
-        elapsed = timedelta(milliseconds=end.duration_ms or 0.0)
-        return run.started_at + elapsed
-
-    async def skip(self, reason: SkipReason) -> datetime | None:
-        """A tick did not begin."""
-        return _now()
-
-    async def fail(self, error: str) -> datetime | None:
-        """A tick failed before it began."""
-        return _now()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    def now(self) -> datetime | None:
+        """About what time it is there."""
+        return self._clock.now()

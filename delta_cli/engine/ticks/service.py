@@ -26,7 +26,8 @@ from delta_cli.engine.tick_names import (
 from delta_cli.engine.ticks.attempt import Attempt, TickFunctions
 from delta_cli.engine.ticks.base import ComponentLogger, component_logger
 from delta_cli.engine.ticks.book import TickBook
-from delta_cli.engine.ticks.records import MemoryRecords, TableRecords
+from delta_cli.engine.ticks.memory import MemoryRecords
+from delta_cli.engine.ticks.records import DatabaseClock, TableRecords
 
 #: How soon a tick that is overdue is tried again while somebody else has it, or it is paused.
 _TRY_AGAIN_S: Final = 1.0
@@ -114,7 +115,9 @@ class TickService:
 
     # Its place in the fleet
 
-    def attach(self, database: Database, locker: AdvisoryLocker, *, holder: str) -> None:
+    def attach(
+        self, database: Database, locker: AdvisoryLocker, *, holder: str, clock: DatabaseClock
+    ) -> None:
         """Take part in the fleet of a database. Raises ConfigError if it does so elsewhere."""
         if self._database is database:
             return
@@ -124,7 +127,7 @@ class TickService:
                 hint="close that client first, or make a TickService for each",
             )
         self._database, self._locker, self._schema = database, locker, database.schema
-        self._book.move(TableRecords(database, self._settings, holder=holder))
+        self._book.move(TableRecords(database, self._settings, holder=holder, clock=clock))
 
     def detach(self, database: Database) -> None:
         """Leave the fleet of a database."""
