@@ -204,15 +204,23 @@ async def test_a_cancel_is_taken_once(database: Database, observer: Observer) ->
     assert [(one.resource_id, one.term, one.actor) for one in hand.cancels] == [(5, 2, "ann")]
 
 
-async def test_while_suspended_nothing_of_the_fleet_is_claimed(
+async def test_under_an_id_that_was_given_up_nothing_of_the_fleet_is_claimed_or_given_back(
     database: Database, observer: Observer, connection: Connection
 ) -> None:
     await observer.do(LIMIT_KIND, 6)
     hand = await Hand.join(database)
     await rebalance(database)
     await hand.control.look()
+    await hand.claim(connection, most=2)
+    before = await observer.rows(GRANTS)
     async with hand.control.suspended():
+        hand.end(2)
+        hand.ended.clear()
         assert await hand.claim(connection) == 0
+    # It could not register anew, as when the database is away.
+    await hand.control.look()
+    assert await hand.claim(connection) == 0
+    assert await observer.rows(GRANTS) == before
 
 
 async def test_a_change_is_followed_at_once_when_it_is_hinted_at(

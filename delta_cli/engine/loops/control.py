@@ -39,6 +39,7 @@ class Control:
         self._on_cancel: Callable[[Cancel], None] = on_cancel
         self._slot_limits: dict[Scope, int | None] = {}  # those of the fleet, as last seen
         self._looking: asyncio.Lock = asyncio.Lock()
+        self._former: int | None = None  # the worker's id whose claims are others' by now
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -52,6 +53,8 @@ class Control:
         """Follow what is set now, tell what is used, and cancel what is to be cancelled."""
         worker = self._worker
         async with self._looking, worker.database.connection() as connection:
+            if worker.id == self._former:
+                return  # what is pending under it is not known here any more
             of_fleet = await self._follow_limits(connection)
             await self._tell(connection, of_fleet)
             for cancel in await cancels.take(connection, worker.id):
@@ -69,8 +72,12 @@ class Control:
 
     @asynccontextmanager
     async def suspended(self) -> AsyncIterator[None]:
-        """Claim and give back nothing of the fleet, while the claims here go to another owner."""
+        """Claim and give back nothing of the fleet, until the worker has another id.
+
+        Meanwhile its claims are forgotten here; in the database they are pending for a while.
+        """
         async with self._looking:
+            self._former = self._worker.id
             self._worker.slots.close_fleet()
             yield
 
