@@ -9,12 +9,17 @@ from tests.support.observing import Observer
 async def log_events(
     observer: Observer, count: int, *, kind: str = "item", category: str = "object_synced"
 ) -> None:
-    """Add events to the log, all of one transaction, and wake whoever follows it."""
+    """Add events to the log, as writers do: under their lock, and all of one transaction.
+
+    Wakes whoever follows the log.
+    """
     await observer.do(
-        "insert into delta_event (category, resource_id, namespace, kind, object_id, state,"
+        "with locked as materialized ("
+        " select pg_advisory_xact_lock(hashtextextended('delta.delta_event', 0)))"
+        " insert into delta_event (category, resource_id, namespace, kind, object_id, state,"
         " attempt, max_attempts, generation, sync_count)"
         " select %s::delta_event_category, number, 'default', %s, 'item-' || number, 'synced',"
-        " 1, 10, 1, 1 from generate_series(1, %s) as number",
+        " 1, 10, 1, 1 from locked cross join generate_series(1, %s) as number",
         category,
         kind,
         count,

@@ -23,7 +23,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The newest id of the log and the oldest that is still there; an empty log ends with both."""
+    """The newest id of the log, and the oldest that is still there."""
 
     newest: int
     oldest: int
@@ -58,10 +58,10 @@ async def page(connection: Connection, chosen: EventFilter, *, after_id: int, li
 
 
 async def bounds(connection: Connection) -> Bounds:
-    """Where the log begins and ends. Of an emptied log, the oldest is the next that will come."""
+    """Where the log begins and ends. An empty one begins with 1, whoever writes it first."""
     row = await (await connection.execute(queries.BOUNDS)).fetchone()
     newest, oldest = row or (0, None)
-    return Bounds(newest, newest + 1 if oldest is None else oldest)
+    return Bounds(newest, 1 if oldest is None else oldest)
 
 
 async def id_before(connection: Connection, at: datetime) -> int | None:
