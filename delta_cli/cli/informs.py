@@ -1,16 +1,20 @@
 """`delta informs`: the last runs of informers."""
 
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import INFORM_COUNTS, INFORM_RUN, inform_run_record
-from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+
+if TYPE_CHECKING:
+    from delta_cli.engine.model import InformRun
 
 _TABLE: Final = (
     "id",
@@ -30,16 +34,26 @@ async def list_inform_runs(
     kind: Annotated[str | None, typer.Argument(help="Only of this kind.")] = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    watch: WatchOption = False,
+    interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
-) -> None:
+) -> ExitCode | None:
     """List the last runs of informers.
 
     The newest comes first. Ended runs are removed in time.
     """
-    async with open_client(settings) as client:
-        runs = await client.control.inform_runs(kind, limit)
+    return await show(
+        settings,
+        lambda client: client.control.inform_runs(kind, limit),
+        lambda runs: _write(runs, output_format),
+        output_format,
+        Watching(watch, interval),
+    )
+
+
+def _write(runs: "Sequence[InformRun]", output_format: Format) -> None:
     if not runs and output_format is Format.TABLE:
-        note("no informer has run of late")
+        output.remark("no informer has run of late")
         return
     output.write_list(
         map(inform_run_record, runs),
@@ -61,6 +75,7 @@ def add_to(app: typer.Typer) -> None:
         lists=True,
         examples=[
             "delta informs user --limit 5",
+            "delta informs --watch",
             "delta informs -o json | jq '.[] | select(.state == \"failed\")'",
         ],
     )(list_inform_runs)

@@ -9,16 +9,20 @@ import csv
 import io
 import json
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
+from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame
 from delta_cli.cli.tables import cell, draw, width_of
+from delta_cli.cli.talk import note
 from delta_cli.cli.text import escape_json, harmless
 from delta_cli.cli.view import ALL, View
+from delta_cli.engine.errors import ConfigError
 
 Record: TypeAlias = Mapping[str, Any]
 
@@ -26,6 +30,7 @@ Record: TypeAlias = Mapping[str, Any]
 SHAPE_VERSION: Final = 1
 
 _view: View = ALL
+_frame: Frame | None = None
 
 
 class Format(StrEnum):
@@ -53,13 +58,13 @@ def write_list(
     """
     view = _view
     view.check(columns)
-    records = view.ordered(records)
+    records = _kept(view.ordered(records))
     match form:
         case Format.JSON:
             _line(_json([view.chosen(record) for record in records], indent=2))
         case Format.JSONL:
-            for record in records:
-                _line(_json(view.chosen(record)))
+            for record in _dated(view.chosen(record) for record in records):
+                _line(_json(record))
         case Format.CSV:
             _write_csv(records, view.columns or columns, header=view.header)
         case Format.TABLE | Format.MARKDOWN:
@@ -80,6 +85,24 @@ def use_view(view: View) -> None:
     _view = view
 
 
+def _kept(records: Iterable[Record]) -> Iterable[Record]:
+    """The same records; a look that is watched takes note of them."""
+    if _frame is None:
+        return records
+    records = list(records)
+    for record in records:
+        _frame.see(record)
+    return records
+
+
+def _dated(records: Iterable[Record]) -> Iterable[Record]:
+    """The records of a look with its time; the time alone, where there are none."""
+    if _frame is None:
+        return records
+    at = {SNAPSHOT_AT: _frame.at}
+    return [at | dict(record) for record in records] or [at]
+
+
 def _write_csv(records: Iterable[Record], columns: Sequence[str], *, header: bool) -> None:
     if header:
         _line(_csv_line(columns))
@@ -89,6 +112,7 @@ def _write_csv(records: Iterable[Record], columns: Sequence[str], *, header: boo
 
 def write_object(record: Record, form: Format) -> None:
     """Print one object: in a table, a name and a value a line."""
+    _kept([record])
     match form:
         case Format.JSON:
             _line(_json(record, indent=2))
@@ -109,6 +133,85 @@ def write_text(text: str) -> None:
     flush()
 
 
+def remark(text: str) -> None:
+    """Tell a person something beside the data: on stderr, or below what is watched."""
+    if _frame is None:
+        note(text)
+    else:
+        _frame.remarks.append(text)
+
+
+@contextlib.contextmanager
+def looking(at: datetime) -> Generator[Frame]:
+    """Keep what is printed within, instead of printing it."""
+    global _frame  # noqa: PLW0603 - there is one stdout
+    frame = _frame = Frame(at)
+    try:
+        yield frame
+    finally:
+        _frame = None
+
+
+class Screen:
+    """A terminal on which each look takes the place of the one before."""
+
+    def __init__(self) -> None:
+        self._last: Frame | None = None
+
+    def __enter__(self) -> Self:
+        _write(ENTER)
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        """Leave the last look where the person goes on typing."""
+        _write(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
+
+    def show(self, frame: Frame) -> None:
+        """Draw it."""
+        self._last = frame
+        size = shutil.get_terminal_size()
+        _write(frame.screenful(size.columns, size.lines))
+
+
+class Paper:
+    """A pipe or file, to which each look is added that differs from the one before."""
+
+    def __init__(self) -> None:
+        self._last: Frame | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        return
+
+    def show(self, frame: Frame) -> None:
+        """Add it, if it is new."""
+        if not frame.is_same_as(self._last):
+            for line in frame.lines:
+                _line(line)
+            for text in frame.remarks:
+                note(text)
+            flush()
+        self._last = frame
+
+
+def watched(form: Format) -> Screen | Paper:
+    """What shows one look after the other. JSON lines are for programs, wherever they go."""
+    redraws = form is not Format.JSONL and os.environ.get("TERM") != "dumb"
+    return Screen() if redraws and sys.stdout.isatty() else Paper()
+
+
+def check_streamed(columns: Sequence[str]) -> None:
+    """Raise ConfigError for a view that records which come one by one cannot have."""
+    if _view.sort is not None:
+        raise ConfigError(
+            "--sort: what comes one by one has the order in which it comes",
+            hint="sort it when it has ended, as with: jq -s 'sort_by(.kind)'",
+        )
+    _view.check(columns)
+
+
 class Stream:
     """Prints records one by one, each flushed at once. `table` has the widths of its columns.
 
@@ -125,10 +228,14 @@ class Stream:
     ) -> None:
         self._form: Format = form
         self._colours: Mapping[str, str] = colours if colours and may_colour() else {}
-        self._columns: list[str] = list(columns)
+        self._view: View = _view
+        self._columns: list[str] = list(_view.columns or columns)
         self._table: Mapping[str, int] = table
+        if _view.columns:
+            self._table = {name: table.get(name, len(name)) for name in _view.columns}
         self._array: list[Record] = []
-        self._begin()
+        if _view.header or form is Format.MARKDOWN:
+            self._begin()
 
     def _begin(self) -> None:
         match self._form:
@@ -145,6 +252,7 @@ class Stream:
 
     def write(self, record: Record) -> None:
         """Print one record; JSON is printed at the end, as one array."""
+        record = self._view.chosen(record)
         match self._form:
             case Format.JSON:
                 self._array.append(record)
@@ -243,4 +351,12 @@ def _csv_line(cells: Iterable[str]) -> str:
 
 
 def _line(text: str) -> None:
-    print(text, file=sys.stdout)
+    if _frame is None:
+        print(text, file=sys.stdout)
+    else:
+        _frame.lines.append(text)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    flush()

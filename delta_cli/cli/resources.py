@@ -1,12 +1,13 @@
 """`delta get` and `delta list`: look at resources."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     EVENT,
@@ -21,11 +22,12 @@ from delta_cli.cli.records import (
 )
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
     from delta_cli.engine.model import ResourceRow
 
 NamespaceFilter = Annotated[
@@ -49,30 +51,41 @@ async def list_resources(
     tag: TagFilter = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 100,
     after: Annotated[int, typer.Option(min=0, help="Only beyond this id: the next page.")] = 0,
+    watch: WatchOption = False,
+    interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
-) -> None:
+) -> ExitCode | None:
     """List resources in the order of their ids."""
     from delta_cli.engine.store.read import ResourceFilter
 
     chosen = ResourceFilter(kind=kind, namespace=namespace, states=state or None, tags=tag or None)
-    async with open_client(settings) as client:
+
+    async def read(client: "Client") -> "list[ResourceRow]":
+        # One more than is shown tells whether there are more.
         page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
-        rows = [row async for row in page]
-    more, rows = bool(limit and len(rows) > limit), rows[: limit or None]
-    _write_rows(rows, output_format)
-    if more:
-        note(f"there are more: go on with --after {rows[-1].id}")
+        return [row async for row in page]
+
+    return await show(
+        settings,
+        read,
+        lambda rows: _write_page(rows, limit or None, output_format),
+        output_format,
+        Watching(watch, interval),
+    )
 
 
-def _write_rows(rows: "Iterable[ResourceRow]", output_format: Format) -> None:
+def _write_page(rows: "Sequence[ResourceRow]", limit: int | None, output_format: Format) -> None:
     record = resource_table_record if output_format in _WIDE_FORMATS else resource_record
+    shown = rows[:limit]
     output.write_list(
-        map(record, rows),
+        map(record, shown),
         output_format,
         columns=RESOURCE,
         table=RESOURCE_TABLE,
         droppable=("synced_at", "due_at", "attempt", "id"),
     )
+    if len(rows) > len(shown):
+        output.remark(f"there are more: go on with --after {shown[-1].id}")
 
 
 async def get_resource(
@@ -136,6 +149,7 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta list",
             "delta list user --state failed --state degraded",
+            "delta list user --state pending --watch",
             "delta list user --limit 0 -o jsonl | jq -r .object_id",
         ],
     )(list_resources)

@@ -6,11 +6,11 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_record, worker_record
-from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
@@ -20,10 +20,24 @@ _STATES = tuple(state.value for state in ResourceState)
 _COLUMNS = ("kind", "namespace", *_STATES, "due", "oldest_due_at")
 
 
-async def show_status(settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+async def show_status(
+    settings: Settings,
+    *,
+    watch: WatchOption = False,
+    interval: IntervalOption = None,
+    output_format: OutputOption = Format.TABLE,
+) -> ExitCode | None:
     """Show how many resources are in each state, and which workers are there."""
-    async with open_client(settings) as client:
-        status = await client.status()
+    return await show(
+        settings,
+        lambda client: client.status(),
+        lambda status: _write(status, output_format),
+        output_format,
+        Watching(watch, interval),
+    )
+
+
+def _write(status: "Status", output_format: Format) -> None:
     if output_format in (Format.JSON, Format.JSONL):
         output.write_object(status_record(status), output_format)
         return
@@ -37,7 +51,7 @@ async def show_status(settings: Settings, output_format: OutputOption = Format.T
 
 def _write_workers(status: "Status", output_format: Format) -> None:
     if not status.workers:
-        note("no workers run")
+        output.remark("no workers run")
         return
     output.write_text("")
     workers = [worker_record(worker) for worker in status.workers]
@@ -57,5 +71,9 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "status",
-        examples=["delta status", "delta status -o json | jq .states"],
+        examples=[
+            "delta status",
+            "delta status --watch --interval 5s",
+            "delta status -o json | jq .states",
+        ],
     )(show_status)

@@ -1,6 +1,7 @@
 """`delta tick`: the periodic services of the fleet, or one of them forced here and now."""
 
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,9 +17,12 @@ from delta_cli.cli.records import (
     tick_record,
     tick_run_record,
 )
-from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+from delta_cli.engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from delta_cli.engine.model import TickRow
 
 _LAST: Final = 20
 
@@ -32,6 +36,8 @@ async def tick(
     runs: Annotated[
         bool, typer.Option("--runs", help=f"List the last {_LAST} runs, and force none.")
     ] = False,
+    watch: WatchOption = False,
+    interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
     """Force a periodic service now, or list all with their health.
@@ -39,20 +45,26 @@ async def tick(
     It runs in this process, under the same lock and records as everywhere. A tick of an application
     needs --app. Exit status 9: it was skipped, as when another process runs it.
     """
-    if runs:
-        return await _list_runs(settings, name, output_format)
-    if name is None:
-        return await _list(settings, output_format)
-    from delta_cli.cli.tick_run import force
+    if name is not None and not runs:
+        from delta_cli.cli.tick_run import force
 
-    return await force(settings, name, output_format)
+        if watch or interval:
+            raise ConfigError("a tick that is forced cannot be watched", hint="watch its --runs")
+        return await force(settings, name, output_format)
+
+    def write(ticks: "Sequence[TickRow]") -> None:
+        if runs:
+            _write_runs(ticks, name, output_format)
+        else:
+            _write(ticks, output_format)
+
+    watching = Watching(watch, interval)
+    return await show(settings, lambda client: client.ticks(), write, output_format, watching)
 
 
-async def _list(settings: Settings, output_format: Format) -> None:
-    async with open_client(settings) as client:
-        ticks = await client.ticks()
+def _write(ticks: "Sequence[TickRow]", output_format: Format) -> None:
     if not ticks and output_format is Format.TABLE:
-        note("no tick has ever run; start a worker with: delta run")
+        output.remark("no tick has ever run; start a worker with: delta run")
         return
     output.write_list(
         map(tick_record, ticks),
@@ -63,18 +75,16 @@ async def _list(settings: Settings, output_format: Format) -> None:
     )
 
 
-async def _list_runs(settings: Settings, name: str | None, output_format: Format) -> None:
+def _write_runs(ticks: "Sequence[TickRow]", name: str | None, output_format: Format) -> None:
     from delta_cli.cli.tick_run import check_known
 
-    async with open_client(settings) as client:
-        ticks = await client.ticks()
     if name is not None:
         check_known(ticks, name)
     chosen = [tick for tick in ticks if name in (None, tick.name)]
     runs = [(tick.name, run) for tick in chosen for run in tick.runs]
     runs.sort(key=lambda one: one[1].started_at, reverse=True)
     if not runs and output_format is Format.TABLE:
-        note("no tick has ever run" if name is None else f"tick {name} has never run")
+        output.remark("no tick has ever run" if name is None else f"tick {name} has never run")
         return
     output.write_list(
         (tick_run_record(*one) for one in runs[:_LAST]),
@@ -93,6 +103,7 @@ def add_to(app: typer.Typer) -> None:
         changes=lambda given: given["name"] is not None and not given["runs"],
         examples=[
             "delta tick",
+            "delta tick --watch",
             "delta tick rescue -o json | jq .outcome",
             "delta tick nightly --app myapp:config",
             "delta tick clean --runs",

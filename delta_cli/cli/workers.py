@@ -1,16 +1,20 @@
 """`delta workers`: the worker processes of the fleet."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import WORKER, WORKER_TABLE, worker_record
-from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+
+if TYPE_CHECKING:
+    from delta_cli.engine.model import WorkerRow
 
 
 async def list_workers(
@@ -19,13 +23,23 @@ async def list_workers(
     ended: Annotated[
         bool, typer.Option("--all", help="Also those that stopped or were lost of late.")
     ] = False,
+    watch: WatchOption = False,
+    interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
-) -> None:
+) -> ExitCode | None:
     """List the workers of the fleet."""
-    async with open_client(settings) as client:
-        workers = await client.control.workers(ended=ended)
+    return await show(
+        settings,
+        lambda client: client.control.workers(ended=ended),
+        lambda workers: _write(workers, output_format),
+        output_format,
+        Watching(watch, interval),
+    )
+
+
+def _write(workers: "Sequence[WorkerRow]", output_format: Format) -> None:
     if not workers and output_format is Format.TABLE:
-        note("no workers run; start one with: delta run")
+        output.remark("no workers run; start one with: delta run")
         return
     output.write_list(
         map(worker_record, workers),
@@ -44,6 +58,7 @@ def add_to(app: typer.Typer) -> None:
         lists=True,
         examples=[
             "delta workers --all",
+            "delta workers --watch",
             "delta workers -o json | jq '.[] | select(.heartbeat_age_s > 10)'",
         ],
     )(list_workers)

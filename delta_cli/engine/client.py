@@ -15,7 +15,7 @@ from delta_cli.engine.control import ControlPlane
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError, InvalidObject
-from delta_cli.engine.events import Following, Subscription
+from delta_cli.engine.events import Changes, Following, Subscription
 from delta_cli.engine.hints import CONTROL, EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.model import (
@@ -71,6 +71,7 @@ class Client:
         self._known_namespaces: frozenset[str] = frozenset()
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
         self._subscriptions: WeakSet[Subscription] = WeakSet()
+        self._changes: Changes | None = None
 
     # Opening and closing
 
@@ -105,6 +106,9 @@ class Client:
         finally:
             for subscription in tuple(self._subscriptions):
                 await subscription.aclose()
+            changes, self._changes = self._changes, None
+            if changes is not None:
+                changes.close()
             ticking, self._ticks = self._ticks, None
             if ticking is not None:
                 await ticking.close()
@@ -526,6 +530,15 @@ class Client:
         )
         self._subscriptions.add(subscription)
         return subscription
+
+    async def changed(self, within: timedelta) -> bool:
+        """Until there are new events, at most `within`; whether they were told of.
+
+        Those since the last call count. Whoever was not told may have missed it: look all the same.
+        """
+        if self._changes is None:
+            self._changes = Changes(self._session.listener(EVENT))
+        return await self._changes.wait(within)
 
     async def subscriptions(self) -> list[SubscriptionRow]:
         """The names of subscriptions, and how far each has come."""

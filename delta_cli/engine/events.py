@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -234,6 +234,31 @@ class Subscription(AsyncIterator[Event | EventGap]):
             pass
         if self._cursor is not None and self._cursor.due_in() == 0.0:
             await self._write()
+
+
+class Changes:
+    """Tells that there are new events, and not which. Without a listener, only time passes."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._wake: asyncio.Event = asyncio.Event()
+        self._unhook: Callable[[], None] | None = None
+        if listener is not None:
+            self._unhook = listener.on(EVENT, lambda _: self._wake.set())
+
+    async def wait(self, within: timedelta) -> bool:
+        """Until there are some since the last call, or `within` has passed; whether there are."""
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    def close(self) -> None:
+        """Be told no more."""
+        if self._unhook is not None:
+            self._unhook()
 
 
 def _check_name(name: str) -> None:

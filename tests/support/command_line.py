@@ -1,12 +1,14 @@
 """The program `delta` in processes of its own, in a folder and an environment that a test sets."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -83,46 +85,91 @@ class CommandLine:
             process.communicate()
 
     def on_terminal(
-        self, *words: str, typed: str = "", environ: Mapping[str, str | None] | None = None
+        self,
+        *words: str,
+        typed: str = "",
+        environ: Mapping[str, str | None] | None = None,
+        columns: int = 80,
     ) -> tuple[int, str]:
         """Run on a terminal of 80 columns; returns the exit status and all that it showed."""
+        with self.terminal(*words, environ=environ, columns=columns) as terminal:
+            terminal.type(typed)
+            return terminal.end()
+
+    @contextlib.contextmanager
+    def terminal(
+        self,
+        *words: str,
+        environ: Mapping[str, str | None] | None = None,
+        columns: int = 80,
+        **more: Any,
+    ) -> Generator["Terminal"]:
+        """A process on a terminal of its own, where `stdout=` or `stderr=` do not take it away."""
         ours, theirs = pty.openpty()
         # Wide enough for no line to be broken, narrow enough to see tables cut.
-        environment = self._environment(environ) | {"COLUMNS": "80", "LINES": "24"}
+        environment = self._environment(environ) | {"COLUMNS": str(columns), "LINES": "24"}
         process = subprocess.Popen(
             [*_PROGRAM, *words],
             cwd=self.folder,
             env=environment,
             stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
             start_new_session=True,
+            # So that Ctrl-C reaches it.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+            **{"stdout": theirs, "stderr": theirs, **more},
         )
         os.close(theirs)
-        os.write(ours, typed.encode())
-        shown = _read_all(ours)
-        os.close(ours)
-        return process.wait(DEADLINE_S), shown.decode().replace("\r\n", "\n")
+        try:
+            yield Terminal(process, ours)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+            os.close(ours)
 
     def _environment(self, more: Mapping[str, str | None] | None) -> dict[str, str]:
         merged = {**os.environ, "TERM": "xterm", **self.environ, **(more or {})}
         return {name: value for name, value in merged.items() if value is not None}
 
 
-def _read_all(terminal: int) -> bytes:
-    shown = b""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 1.0)[0]:
-            continue
+class Terminal:
+    """What a process shows and is typed. `shown` is all that was read so far."""
+
+    def __init__(self, process: "subprocess.Popen[Any]", descriptor: int) -> None:
+        self.process = process
+        self.shown = ""
+        self._descriptor = descriptor
+        self._read = b""
+
+    def type(self, text: str) -> None:
+        r"""Press keys; `\x03` is Ctrl-C."""
+        os.write(self._descriptor, text.encode())
+
+    def until(self, text: str, *, after: int = 0) -> int:
+        """Read on until it shows a text beyond that place; returns where that ends."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (found := self.shown.find(text, after)) < 0:
+            assert time.monotonic() < deadline, f"{text!r} is not shown: {self.shown!r}"
+            assert self._read_more(), f"it ended without {text!r}: {self.shown!r}"
+        return found + len(text)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; returns the exit status and all that it showed."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self._read_more():
+            assert time.monotonic() < deadline, f"it runs on: {self.shown!r}"
+        return self.process.wait(DEADLINE_S), self.shown
+
+    def _read_more(self) -> bool:
+        if not select.select([self._descriptor], [], [], 1.0)[0]:
+            return True
         try:
-            chunk = os.read(terminal, 65536)
+            chunk = os.read(self._descriptor, 65536)
         except OSError:  # Linux: the other side is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    return shown
+            return False
+        self._read += chunk
+        self.shown = self._read.decode(errors="ignore").replace("\r\n", "\n")
+        return bool(chunk)
 
 
 def ended(process: "subprocess.Popen[str]") -> Done:

@@ -1,0 +1,64 @@
+"""One look of `--watch`: what it would print, kept until it is known whether that is new."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from delta_cli.cli.tables import cut_to_width
+
+#: Where every record of a watched list has the time of its look.
+SNAPSHOT_AT: Final = "snapshot_at"
+#: What time alone changes.
+_AGES: Final = frozenset(("at", "heartbeat_age_s"))
+
+# The screen beside the ordinary one, its cursor hidden: what stood before comes back at the end.
+ENTER: Final = "\033[?1049h\033[?25l"
+LEAVE: Final = "\033[?25h\033[?1049l"
+_HOME: Final = "\033[H"
+_END_OF_LINE: Final = "\033[K"
+_REST: Final = "\033[J"
+
+
+@dataclass(slots=True)
+class Frame:
+    """What was printed at `at`. `seen`: the records; `remarks`: for a person, beside the data."""
+
+    at: datetime
+    lines: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def see(self, record: Mapping[str, Any]) -> None:
+        """Take note of a record that is printed."""
+        self.seen.append(json.dumps(_lasting(record), default=str, sort_keys=True))
+
+    def is_same_as(self, other: "Frame | None") -> bool:
+        """Whether nothing but the time has changed since then."""
+        return other is not None and (self.seen, self.remarks) == (other.seen, other.remarks)
+
+    def screenful(self, columns: int, rows: int) -> str:
+        """The codes and text that draw it over the one before, cut to the terminal's size.
+
+        Each line is overwritten, not erased first: erased lines flicker.
+        """
+        title = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}, Ctrl-C ends"
+        lines = [title, "", *self.text().splitlines()]
+        if len(lines) > rows - 1:
+            hidden = len(lines) - (rows - 2)
+            lines = [*lines[: rows - 2], f"({hidden} more lines)"]
+        drawn = (f"{cut_to_width(line, columns)}{_END_OF_LINE}\n" for line in lines)
+        return f"{_HOME}{''.join(drawn)}{_REST}"
+
+    def text(self) -> str:
+        """All of it, for who can scroll."""
+        return "\n".join([*self.lines, *(f"({remark})" for remark in self.remarks)])
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _lasting(one) for name, one in value.items() if name not in _AGES}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_lasting(one) for one in value]
+    return value

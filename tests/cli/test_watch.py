@@ -1,0 +1,116 @@
+"""`--watch`: a list again whenever it changes, drawn in place on a terminal, appended in a pipe."""
+
+import json
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+
+from delta_cli.engine.embedded import EmbeddedServer
+from tests.cli.conftest import Here, Inform
+from tests.support.command_line import CommandLine, ended
+
+WATCHED = ["list", "status", "workers", "tick", "informs"]
+ENTERS, LEAVES, HOME = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H"
+
+
+def line_of(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
+
+
+def test_a_terminal_is_redrawn_in_place_when_something_is_synced(
+    shop: CommandLine, inform: Inform
+) -> None:
+    inform("a")
+    # Only an event can bring the second look.
+    with shop.terminal("list", "--watch", "--interval", "1h") as terminal:
+        place = terminal.until("a          unknown")
+        assert ENTERS in terminal.shown
+        shop("run", "--drain").expect(0)
+        terminal.until("synced", after=terminal.until(HOME, after=place))
+        terminal.type("\x03")
+        code, shown = terminal.end()
+    assert code == 130
+    before, _, left = shown.rpartition(LEAVES)
+    assert before.count(HOME) >= 2
+    assert "synced" in left
+    assert "Ctrl-C" not in left
+    assert max(len(line) for line in left.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", WATCHED)
+def test_each_of_them_looks_again_at_the_interval(delta: CommandLine, command: str) -> None:
+    with delta.terminal(command, "--watch", "--interval", "10ms") as terminal:
+        terminal.until(HOME, after=terminal.until(HOME))
+        terminal.type("\x03")
+        assert terminal.end()[0] == 130
+
+
+def test_a_pipe_gets_a_line_per_record_at_each_change(
+    delta: CommandLine, quick: Here, inform: Inform
+) -> None:
+    inform("a", "b")
+    words = ("list", "--watch", "--interval", "50ms", "-o", "jsonl")
+    with delta.started(*words, "--columns", "object_id,state") as process:
+        first = [line_of(process), line_of(process)]
+        assert [one["object_id"] for one in first] == ["a", "b"]
+        assert first[0]["snapshot_at"] == first[1]["snapshot_at"]
+        assert list(first[0]) == ["snapshot_at", "object_id", "state"]
+        quick("delete", "item", "a", "--yes").expect(0)
+        second = [line_of(process), line_of(process)]
+        assert [one["state"] for one in second] == ["deleted", "unknown"]
+        assert second[0]["snapshot_at"] > first[0]["snapshot_at"]
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+    assert (done.code, done.out) == (130, "")
+
+
+def test_a_look_at_nothing_is_its_time_alone(delta: CommandLine) -> None:
+    with delta.started("workers", "--watch", "-o", "jsonl") as process:
+        assert list(line_of(process)) == ["snapshot_at"]
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(delta: CommandLine, inform: Inform) -> None:
+    inform("a")
+    with delta.started("status", "--watch", "--interval", "1h", "-o", "jsonl") as process:
+        assert line_of(process)["states"]["unknown"] == 1
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        done = ended(process)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_it_survives_a_server_that_restarts_and_says_so_once(
+    own_server: EmbeddedServer, delta: CommandLine, here: Here
+) -> None:
+    delta.environ["DELTA_DSN"] = own_server.dsn
+    with delta.started("list", "--watch", "--interval", "50ms", "-o", "jsonl") as process:
+        assert list(line_of(process)) == ["snapshot_at"]
+        own_server.stop(force=True)
+        assert process.stderr is not None
+        assert "the database is away" in process.stderr.readline()
+        own_server.join()
+        environ = {"DELTA_DSN": own_server.dsn}
+        here("inform", "item", "--object", '{"id": "a"}', environ=environ).expect(0)
+        assert line_of(process)["object_id"] == "a"
+        process.send_signal(signal.SIGTERM)
+        done = ended(process)
+    assert (done.code, done.err) == (143, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("list", "--interval", "5s"), "--interval belongs to --watch"),
+        (("status", "--watch", "--interval", "soon"), "--interval 'soon' is not a duration"),
+        (("workers", "--watch", "--interval", "0s"), "--interval must be longer than zero"),
+        (("tick", "clean", "--watch"), "a tick that is forced cannot be watched"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    quick: Here, words: tuple[str, ...], message: str
+) -> None:
+    assert message in quick(*words).expect(2).err
