@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
+from delta_cli.cli.records import EVENT
 from delta_cli.cli.settings import Settings
 from delta_cli.engine.errors import ConfigError
 
@@ -56,6 +58,7 @@ def subscribe(
             "an array of events without end cannot be printed",
             hint="use -o jsonl, or --no-follow, or --limit",
         )
+    output.check_streamed(EVENT)
     options = SubscribeOptions(
         categories=category or (),
         kinds=kind or None,
@@ -73,9 +76,11 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "subscribe",
+        lists=True,
         examples=[
             "delta subscribe",
             "delta subscribe --category object_failed --kind user -o jsonl",
+            "delta subscribe --columns at,kind,object_id,state --no-header",
             "delta subscribe --name audit -o jsonl >> audit.jsonl",
             "delta subscribe --since 1h --no-follow -o json | jq 'group_by(.kind)'",
         ],

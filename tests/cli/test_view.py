@@ -42,3 +42,22 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(listed: Here, op
     assert f"{option}: there is no column 'colour'" in refused.err
     assert "object_id" in refused.err
     assert refused.out == ""
+
+
+def test_events_that_come_one_by_one_have_columns_too(listed: Here) -> None:
+    listed("delete", "item", "a", "b", "--yes").expect(0)
+    words = ("subscribe", "--since", "0", "--no-follow", "--columns", "object_id,generation")
+    table = listed(*words).expect(0).out.splitlines()
+    assert [line.split() for line in table[-2:]] == [["a", "1"], ["b", "1"]]
+    assert table[0].split() == ["object_id", "generation"]
+    plain = listed(*words, "--no-header", "-o", "csv").expect(0).out.splitlines()
+    assert plain[-2:] == ["a,1", "b,1"]
+    assert "object_id" not in plain[0]
+    lines = listed(*words, "-o", "jsonl").expect(0).lines()
+    assert lines[-1] == {"object_id": "b", "generation": 1}
+
+
+def test_events_that_come_one_by_one_cannot_be_sorted(listed: Here) -> None:
+    refused = listed("subscribe", "--sort", "kind").expect(2)
+    assert "--sort: what comes one by one has the order in which it comes" in refused.err
+    assert "there is no column 'colour'" in listed("subscribe", "--columns", "colour").expect(2).err
