@@ -1,7 +1,6 @@
 from textual.widgets import Button
 
 from delta_cli import Permanent
-from delta_cli.dash.messages import Mode
 from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
@@ -48,7 +47,7 @@ async def test_an_event_is_shown_within_half_a_second_of_its_commit(
 ) -> None:
     await synced(dsn, "a", "b")
     async with dash() as driven, working(dsn, item_controller(lambda _: None)) as client:
-        await driven.until(lambda: driven.app.state.connected.mode is Mode.LIVE)
+        await driven.shows("LIVE")
         await client.invalidate("item", "a")
         await observer.until_state("a", "synced")
         newest = await observer.value("select max(id) from delta_event")
