@@ -73,11 +73,12 @@ async def test_three_workers_run_a_tick_once_per_interval_and_never_two_at_a_tim
     spans = [span for span in ticks(workers) if first <= span.began < end]
     assert overlapping(spans) == []
     assert len(spans) >= INTERVALS - MOST_LEFT_OUT - MOST_LEFT_OUT_WHEN_LATE * late
-    # In whatever stretch: a run may be late by less than an interval, and none is early.
+    # In whatever stretch: a run may begin late by less than an interval, and none begins early. A
+    # machine that is busy elsewhere may also be late with the first line that its work writes.
     begun_s = [span.began / 1e9 for span in spans]
     for place, begun in enumerate(begun_s):
         for more, later in enumerate(begun_s[place:]):
-            assert later - begun >= (more - 1) * INTERVAL_S
+            assert later - begun >= (more - 1 - late) * INTERVAL_S
     assert await observer.rows("select run_id from delta_tick_run where finished_at is null") == []
     (row,) = await observer.rows(
         "select last_count, consecutive_failures, holder from delta_tick where name = 'app'"
