@@ -1,5 +1,6 @@
 """Whatever an informer does, the worker goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -47,3 +48,43 @@ async def test_a_failure_that_cannot_be_told_ends_its_run_and_not_the_worker(
         found = await eventually(ended)
         assert (found.state, found.error) == ("failed", told)
         await observer.until_state("a", "synced")
+
+
+async def test_a_run_that_another_worker_was_given_stores_nothing_more(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delta_cli.engine.loops.informer._PROGRESS_INTERVAL_S", 0.0)
+    taken = asyncio.Event()
+
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        await taken.wait()
+        yield Item("late")
+
+    controller = item_controller(Stage(opened=True).work, inform=inform)
+    async with working(dsn, controller) as client:
+        run = await client.schedule_inform("item")
+
+        async def given_away() -> bool:
+            return bool(
+                await observer.do(
+                    "update delta_inform set worker_id = -1 where id = %s and state = 'running'",
+                    run.id,
+                )
+            )
+
+        await eventually(given_away)
+        taken.set()
+        other = await client.schedule_inform("item")
+        await observer.do(
+            "update delta_inform set state = 'failed', lease_until = null,"
+            " finished_at = now() where id = %s",
+            run.id,
+        )
+
+        async def ended() -> bool:
+            return (await client.inform_run(other.id)).finished_at is not None
+
+        await eventually(ended)
+        # The second run stored it; the first had not before it was given away.
+        rows = await observer.rows("select created from delta_inform order by id")
+        assert rows == [(0,), (1,)]

@@ -33,6 +33,10 @@ INFORM_LEASE: Final = timedelta(minutes=2)
 _PROGRESS_INTERVAL_S: Final = 1.0
 
 
+class RunLost(Exception):
+    """An inform run is this worker's no longer: it was silent for too long."""
+
+
 class Informer:
     """Runs the informers of a worker, one run per kind at a time, kinds side by side."""
 
@@ -160,8 +164,9 @@ class InformRunner:
             async with self._worker.database.connection() as connection:
                 return await run_steps(connection, inform_batch(batch, policy))
 
-        outcomes = await while_away("informer", store)
+        # Before it stores: what has been given to another worker meanwhile is that one's to tell.
         await while_away("informer", self._show_progress)
+        outcomes = await while_away("informer", store)
         self._known_namespaces |= {candidate.encoded.namespace for candidate in batch}
         if any(outcome in ("created", "updated") for outcome in outcomes):
             self._worker.work_wake.set()
@@ -172,12 +177,13 @@ class InformRunner:
     async def _show_progress(self) -> None:
         if time.monotonic() - self._progress_at < _PROGRESS_INTERVAL_S:
             return
+        if not await self._record():
+            raise RunLost("the run was given to another worker")
         self._progress_at = time.monotonic()
-        await self._record()
 
-    async def _record(self) -> None:
+    async def _record(self) -> bool:
         async with self._worker.database.connection() as connection:
-            await runs.record_progress(
+            return await runs.record_progress(
                 connection,
                 self._run,
                 worker_id=self._worker.id,

@@ -4,6 +4,7 @@ And what has lost its meaning: pauses whose end has passed, and cancels of claim
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -26,16 +27,21 @@ def clean_service(place: PassPlace) -> TickService:
 
 
 async def clean(database: Database, config: Config) -> int:
-    """Clean for at most `cleaner_timeout`; what is left waits for the next pass."""
+    """Clean for at most `cleaner_timeout`; what is left waits for the next pass.
+
+    A batch of each sort in turn, so that a backlog of one keeps none of the others waiting.
+    """
     cleaned = 0
     async with database.connection() as connection:
-        try:
+        left = _batches(connection, config)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(config.cleaner_timeout.total_seconds()):
-                for one_batch in _batches(connection, config):
-                    while count := await one_batch():
+                while left:
+                    for one_batch in tuple(left):
+                        count = await one_batch()
                         cleaned += count
-        except TimeoutError:
-            pass
+                        if not count:
+                            left.remove(one_batch)
     return cleaned
 
 
