@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from delta_cli import Client, ConfigError, InformOpts, NamespaceConfig
 from delta_cli.engine.model import NamespaceRow
@@ -235,32 +236,37 @@ async def test_the_fleet_parallelism_of_a_kind_is_that_of_the_last_start_which_s
         assert row.fleet_parallelism is None
 
 
+@pytest.mark.parametrize(
+    ("table", "setting"),
+    [("delta_namespace", "max_workers"), ("delta_controller", "fleet_parallelism")],
+)
 async def test_of_two_that_start_at_once_the_last_is_told_what_the_other_has_set(
-    dsn: str, caplog: pytest.LogCaptureFixture
+    dsn: str, observer: Observer, caplog: pytest.LogCaptureFixture, table: str, setting: str
 ) -> None:
-    before = 1
-    await start(dsn, NamespaceConfig(max_workers=before), fleet_parallelism=before)
-    for number in range(10, 20):
-        caplog.clear()
-        await asyncio.gather(
-            start(dsn, NamespaceConfig(max_workers=number), fleet_parallelism=number),
-            start(dsn, NamespaceConfig(max_workers=number + 50), fleet_parallelism=number + 50),
-        )
-        for setting in ("max_workers", "fleet_parallelism"):
-            first, second = (one[2:] for one in replaced(caplog) if one[1] == setting)
-            assert {first[1], second[1]} == {number, number + 50}
-            assert (first[0] == before and second[0] == first[1]) or (
-                second[0] == before and first[0] == second[1]
+    await start(dsn, NamespaceConfig(max_workers=1), fleet_parallelism=1)
+    async with observer.connection.transaction():
+        hold = sql.SQL("select from {} for update").format(sql.Identifier(table))
+        await observer.connection.execute(hold)
+        starts = [
+            asyncio.create_task(
+                start(dsn, NamespaceConfig(max_workers=limit), fleet_parallelism=limit)
             )
-        async with Client(dsn) as client:
-            row = await the_namespace(client)
-            (kind,) = await client.control.controllers()
-        caplog.clear()
-        await start(dsn, NamespaceConfig(max_workers=1), fleet_parallelism=1)
-        assert sorted(one[1:] for one in replaced(caplog)) == [
-            ("fleet_parallelism", kind.fleet_parallelism, 1),
-            ("max_workers", row.max_workers, 1),
+            for limit in (2, 3)
         ]
+
+        async def both_wait() -> bool:
+            # Within a transaction, the first look would hold for all.
+            await observer.value("select pg_stat_clear_snapshot()")
+            waiting = (
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock'"
+            )
+            return await observer.value(waiting) == 2
+
+        await eventually(both_wait)
+    await asyncio.gather(*starts)
+    changes = [one[2:] for one in replaced(caplog) if one[1] == setting]
+    assert sorted(changes) in ([(1, 2), (2, 3)], [(1, 3), (3, 2)])
 
 
 async def test_a_duration_beyond_the_calendar_is_refused_at_the_start_too(

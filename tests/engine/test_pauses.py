@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,9 +77,37 @@ async def test_a_claim_locks_no_row_of_what_is_paused(
             assert (claims, len(await observer.rows(free))) == ([], 100)
 
 
+@dataclass
+class Asked:
+    """When the workers of this process have looked for due lanes, and when they have claimed."""
+
+    looks: list[float] = field(default_factory=list)
+    claims: list[float] = field(default_factory=list)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
+    due_lanes, claim = work.due_lanes, work.claim
+
+    async def look(*arguments: Any, **options: Any) -> Any:
+        lanes = await due_lanes(*arguments, **options)
+        asked.looks.append(time.monotonic())
+        return lanes
+
+    async def take(*arguments: Any, **options: Any) -> Any:
+        claims = await claim(*arguments, **options)
+        asked.claims.append(time.monotonic())
+        return claims
+
+    monkeypatch.setattr(work, "due_lanes", look)
+    monkeypatch.setattr(work, "claim", take)
+    return asked
+
+
 @scopes
 async def test_after_resume_the_work_goes_on_at_once(
-    dsn: str, observer: Observer, scope: str
+    dsn: str, observer: Observer, scope: str, asked: Asked
 ) -> None:
     stage = Stage(opened=True)
     async with (
@@ -89,8 +118,10 @@ async def test_after_resume_the_work_goes_on_at_once(
         await operator.inform(Item("first"))
         await observer.until_state("first", "synced")
         await operator.control.pause(scope, name)
-        await operator.inform(Item("a"))
         await eventually(worker.drained)
+        await operator.inform(Item("a"))
+        informed_at = time.monotonic()
+        await eventually(lambda: asked.looks[-1] > informed_at)  # it follows the hint
         assert (await observer.resource("a"))["state"] == "scheduled"
         await operator.control.resume(scope, name)
         await observer.until_state("a", "synced")
@@ -185,36 +216,24 @@ async def test_a_worker_that_goes_on_under_another_id_stays_paused(
         await observer.until_state("a", "synced")
 
 
+@pytest.mark.parametrize("lasting", [None, timedelta(hours=1)], ids=["for good", "for a time"])
 @scopes
 async def test_a_worker_does_not_spin_on_what_is_paused(
-    dsn: str, observer: Observer, scope: str, monkeypatch: pytest.MonkeyPatch
+    dsn: str, observer: Observer, scope: str, lasting: timedelta | None, asked: Asked
 ) -> None:
-    looks: list[float] = []
-    claims: list[float] = []
-    due_lanes, claim = work.due_lanes, work.claim
-
-    async def look(*arguments: Any, **options: Any) -> Any:
-        looks.append(time.monotonic())
-        return await due_lanes(*arguments, **options)
-
-    async def count_claim(*arguments: Any, **options: Any) -> Any:
-        claims.append(time.monotonic())
-        return await claim(*arguments, **options)
-
-    monkeypatch.setattr(work, "due_lanes", look)
-    monkeypatch.setattr(work, "claim", count_claim)
     stage = Stage(opened=True)
     poll = seconds(0.2)
     async with working(dsn, item_controller(stage.work), poll_interval=poll) as client:
         await client.inform(Item("first"))
         await observer.until_state("first", "synced")
-        await client.control.pause(scope, await name_of(scope, observer))
+        await client.control.pause(scope, await name_of(scope, observer), lasting=lasting)
         await client.inform_many(Item(f"item-{number}") for number in range(100))
-        await eventually(lambda: len(looks) > 5)  # the hints of the informs are followed by then
-        looked, claimed = len(looks), len(claims)
-        await eventually(lambda: len(looks) > looked + 4)
-        assert looks[looked + 4] - looks[looked] > 3 * poll.total_seconds()
-        assert len(claims) == claimed
+        looked = len(asked.looks)
+        await eventually(lambda: len(asked.looks) > looked + 3)  # it has followed the hint
+        looked, claimed = len(asked.looks), len(asked.claims)
+        await eventually(lambda: len(asked.looks) > looked + 4)
+        assert asked.looks[looked + 4] - asked.looks[looked] > 3 * poll.total_seconds()
+        assert len(asked.claims) == claimed
     assert stage.values == [0]
 
 
