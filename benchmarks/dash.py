@@ -19,8 +19,9 @@ from support import fresh_schema
 from textual import events
 
 from delta_cli import Client
-from delta_cli.dash.app import DeltaDash, Options
+from delta_cli.dash.app import DeltaDash
 from delta_cli.dash.messages import SnapshotTaken
+from delta_cli.dash.options import Options
 from delta_cli.dash.running import open_store
 
 KEY_EVERY_S = 0.1

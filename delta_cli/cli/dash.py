@@ -20,7 +20,7 @@ from delta_cli.cli.talk import note
 from delta_cli.engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from delta_cli.dash.app import Options
+    from delta_cli.dash.options import Options
 
 _READ_ONLY: Final = "-c default_transaction_read_only=on"
 _SIZE: Final = (120, 40)
@@ -112,7 +112,7 @@ async def dash(
         "keys": _keys(key or ()),
     }
     async with open_client(settings) as client:
-        from delta_cli.dash.app import Options
+        from delta_cli.dash.options import Options
         from delta_cli.engine.dsn import mask_dsn
 
         options = Options(where=_place(mask_dsn(client.database.dsn), settings), **given)
@@ -173,7 +173,7 @@ def _theme(name: str | None) -> str | None:
 
 
 def _keys(given: Sequence[str]) -> dict[str, str]:
-    from delta_cli.dash.app import KEY_NAMES
+    from delta_cli.dash.keys import KEY_NAMES
 
     keys: dict[str, str] = {}
     for pair in given:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -18,6 +17,7 @@ from delta_cli.dash.commands import DashCommands
 from delta_cli.dash.feed import Feed
 from delta_cli.dash.filters import parse
 from delta_cli.dash.glyphs import ASCII, UNICODE
+from delta_cli.dash.keys import KEYS
 from delta_cli.dash.messages import (
     ActionDone,
     ConnectionChanged,
@@ -25,6 +25,7 @@ from delta_cli.dash.messages import (
     Mode,
     SnapshotTaken,
 )
+from delta_cli.dash.options import Options
 from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.screens.controllers import ControllersTab
 from delta_cli.dash.screens.events import EventsTab
@@ -41,7 +42,7 @@ from delta_cli.dash.widgets.alert_line import AlertLine
 from delta_cli.dash.widgets.event_log import Entry, EventLog
 from delta_cli.dash.widgets.header_line import HeaderLine
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.dash.widgets.tab_bar import TABS, TabBar
+from delta_cli.dash.widgets.tab_bar import TabBar
 from delta_cli.dash.words import shown
 from delta_cli.engine.database import AWAY
 from delta_cli.engine.errors import DeltaError
@@ -59,27 +60,6 @@ _PARTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the dashboard is opened. `where`: the database, without its password."""
-
-    where: str
-    actor: str
-    read_only: bool = False
-    ascii: bool = False
-    listen: bool = True
-    refresh_s: float = 1.0
-    theme: str | None = None
-    tab: str = "overview"
-    keys: Mapping[str, str] = field(default_factory=dict)
-
-
-def _key(
-    keys: str, action: str, words: str, *, show: bool = False, name: str | None = None
-) -> Binding:
-    return Binding(keys, action, words, show=show, id=name or action.partition("(")[0])
-
-
 class DeltaDash(App[None]):
     """The dashboard on an open store."""
 
@@ -89,42 +69,7 @@ class DeltaDash(App[None]):
     COMMANDS: ClassVar[set[Any]] = App.COMMANDS | {DashCommands}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012 - Textual's own
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            _key(str(number), f"tab('{tab}')", title, name=f"tab-{tab}")
-            for number, (tab, (title, _)) in enumerate(TABS.items(), start=1)
-        ),
-        _key("i", "invalidate", "invalidate", show=True),
-        _key("r", "retry", "retry", show=True),
-        _key("ctrl+d", "delete", "delete", show=True),
-        _key("x", "cancel", "cancel work", show=True),
-        _key("t", "tick", "tick now", show=True),
-        _key("p", "pause", "pause", show=True),
-        _key("P", "resume", "resume", show=True),
-        _key("slash", "filter", "filter", show=True),
-        _key("asterisk,m", "mark", "mark", show=True),
-        _key("ctrl+a", "mark_all", "mark all"),
-        _key("o", "sort", "sort", show=True),
-        _key("O", "reverse", "sort the other way"),
-        _key("f", "follow", "follow", show=True),
-        _key("e", "errors", "errors only", show=True),
-        _key("space", "freeze", "freeze", show=True),
-        _key("a", "alert", "next alert"),
-        _key("d", "diff", "diff", show=True),
-        _key("y", "copy", "copy as JSON"),
-        _key("Y", "copy_command", "copy as a command"),
-        _key("z", "zoom", "zoom"),
-        _key("plus", "refresh(0.5)", "read more often", name="faster"),
-        _key("minus", "refresh(2.0)", "read less often", name="slower"),
-        _key("R", "reconnect", "reconnect now"),
-        _key("escape", "leave", "back"),
-        _key("left_square_bracket", "history(-1)", "place before", name="before"),
-        _key("right_square_bracket", "history(1)", "place after", name="after"),
-        _key("colon", "command_palette", "palette", name="palette"),
-        _key("question_mark", "help", "help", show=True),
-        _key("q", "quit", "quit", show=True),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="quit-at-once"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self, store: DashStore, options: Options) -> None:
         super().__init__()
@@ -586,9 +531,3 @@ class DeltaDash(App[None]):
         for verb, run in actions.items():
             yield SystemCommand(f"{verb.capitalize()} what is chosen", "asks first", run)
         yield SystemCommand("Freeze or catch up", "the whole screen", self.action_freeze)
-
-
-#: The names under which keys can be set.
-KEY_NAMES: Final = tuple(
-    binding.id for binding in DeltaDash.BINDINGS if isinstance(binding, Binding) and binding.id
-)

@@ -28,6 +28,7 @@ from delta_cli.dash.store import DashStore
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.database import AWAY, Connection
 from delta_cli.engine.dsn import mask_secrets
+from delta_cli.engine.errors import SchemaError
 from delta_cli.engine.explain import explain
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
@@ -237,7 +238,9 @@ class Feed:
         meaning = explain(error, database.dsn, database.schema)
         if meaning is None:
             return mask_secrets(f"{type(error).__name__}: {error}")
-        return f"{meaning.message} ({meaning.hint})" if meaning.hint else meaning.message
+        if isinstance(meaning, SchemaError) and meaning.hint:
+            return f"{meaning.hint} ({meaning.message})"
+        return meaning.message
 
     def _tell(self, connected: Connected) -> None:
         if connected != self._told:

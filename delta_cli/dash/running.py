@@ -10,7 +10,8 @@ from typing import Final
 
 from rich.console import Console
 
-from delta_cli.dash.app import DeltaDash, Options
+from delta_cli.dash.app import DeltaDash
+from delta_cli.dash.options import Options
 from delta_cli.dash.snapshot import Snapshot
 from delta_cli.dash.store import DashStore
 from delta_cli.engine.client import Client

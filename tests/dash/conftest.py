@@ -9,8 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from delta_cli import Client
-from delta_cli.dash.app import DeltaDash, Options
+from delta_cli.dash.app import DeltaDash
 from delta_cli.dash.counting import Counts
+from delta_cli.dash.options import Options
 from delta_cli.dash.running import open_store, screen_text
 from delta_cli.engine.objects import encode_raw
 from tests.support.observing import observer

@@ -66,7 +66,7 @@ async def test_a_restarted_server_leaves_the_screen_as_it_was(own_server: Embedd
         await driven.press("home", "asterisk")
         marks, cursor = set(table.marks), table.cursor_key
         await asyncio.to_thread(own_server.stop, force=True)
-        await driven.shows("RECONNECTING", "no connection", "actions are off", within=40)
+        await driven.shows("RECONNECTING", "nothing new for", "actions are off", within=40)
         await driven.press("i")
         assert not driven.app.screen.query(Button)
         await asyncio.to_thread(own_server.join)

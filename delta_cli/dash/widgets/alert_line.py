@@ -28,7 +28,7 @@ class AlertLine(Widget):
         state = self._state
         if state.is_away:
             why = state.connected.why if state.connected else None
-            words = f" ! no connection: data {age(state.age_s)} old, actions are off, R tries now"
+            words = f" ! nothing new for {age(state.age_s)}, actions are off, R tries now"
             return f"{words}: {shown(why)}", Tone.BAD
         found = state.alerts
         if not found:
