@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.model import ResourceRow as ResourceRow
     from delta_cli.engine.model import SkipReason as SkipReason
     from delta_cli.engine.model import Status as Status
+    from delta_cli.engine.model import SubscriptionRow as SubscriptionRow
     from delta_cli.engine.model import TickOutcome as TickOutcome
     from delta_cli.engine.model import TickRow as TickRow
     from delta_cli.engine.model import TickRun as TickRun
@@ -120,6 +121,7 @@ _HOMES = {
         "ResourceRow",
         "SkipReason",
         "Status",
+        "SubscriptionRow",
         "TickOutcome",
         "TickRow",
         "TickRun",
