@@ -3,6 +3,7 @@ import contextlib
 import itertools
 import signal
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -122,13 +123,13 @@ async def test_fleet_max_workers_of_a_namespace_holds_and_leaves_the_others_alon
     with sampling(dsn, PENDING_IN_RED) as red, sampling(dsn, PENDING) as all_of_them:
         async with Client(dsn, quick_config(namespaces=limited)) as client:
             await client.inform_many(
-                (Item(f"item-{number}") for number in range(300)), InformOpts(namespace="red")
+                (Item(f"item-{number}") for number in range(200)), InformOpts(namespace="red")
             )
-            await client.inform_many(Item(f"item-{number}") for number in range(600))
+            await client.inform_many(Item(f"item-{number}") for number in range(400))
         await until_it_works(observer, first)
         second = await workers.start(dsn, "brief", **settings)
         first.signal(signal.SIGKILL)
-        await observer.until_all("synced", 900, within=60)
+        await observer.until_all("synced", 600, within=60)
         assert await worked_by(observer, second) > 0
         assert red.highest == 3
         assert all_of_them.highest > 6
@@ -192,3 +193,21 @@ async def test_a_slot_of_the_fleet_is_held_until_the_outcome_is_written(
 
 async def beaten_since(observer: Observer, at: object) -> bool:
     return await observer.value("select heartbeat_at > %s from delta_worker", at)
+
+
+@pytest.mark.parametrize("poll_only", [False, True])
+async def test_slots_move_at_once_when_a_worker_joins_or_leaves(
+    dsn: str, observer: Observer, poll_only: bool
+) -> None:
+    stage = Stage()
+    controller = item_controller(stage.work, parallelism=10, fleet_parallelism=LIMIT)
+    # Nobody waits for the next pass, nor for its hints where there are none.
+    settings: dict[str, Any] = {"rebalance_interval": timedelta(hours=1), "poll_only": poll_only}
+    async with working(dsn, controller, **settings):
+        await eventually(lambda: shared(observer, [7]))
+        async with working(dsn, controller, **settings):
+            await eventually(lambda: shared(observer, [4, 3]))
+            async with working(dsn, controller, **settings):
+                await eventually(lambda: shared(observer, [3, 2, 2]))
+            await eventually(lambda: shared(observer, [4, 3]))
+        await eventually(lambda: shared(observer, [7]))
