@@ -2,7 +2,7 @@
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
@@ -27,7 +27,7 @@ def show_config(settings: Settings, output_format: OutputOption = Format.TABLE) 
         ("schema", settings.schema_name, settings.schema.origin),
     ]
     records = [{"name": name, "value": value, "origin": origin} for name, value, origin in rows]
-    output.write_list(records, output_format, columns=("name", "value", "origin"))
+    output.write_list(records, output_format, columns=tuple(shapes.SETTING))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
@@ -10,7 +10,7 @@ from delta_cli.cli.session import open_database
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
 
-_COLUMNS = ("name", "verdict", "detail", "fix")
+_COLUMNS = tuple(shapes.FINDING)
 
 
 async def doctor(settings: Settings, output_format: OutputOption = Format.TABLE) -> ExitCode:

@@ -58,7 +58,7 @@ def _write(runs: "Sequence[InformRun]", output_format: Format) -> None:
     output.write_list(
         map(inform_run_record, runs),
         output_format,
-        columns=(*INFORM_RUN, *INFORM_COUNTS),
+        columns=INFORM_RUN,
         table=_TABLE,
         droppable=(
             *("refused", "skipped", "stale", "worker_id", "requested_by"),

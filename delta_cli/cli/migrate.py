@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
@@ -19,7 +19,7 @@ from delta_cli.engine.errors import ConfigError
 if TYPE_CHECKING:
     from delta_cli.engine.schema import Migration
 
-_COLUMNS = ("version", "name", "state", "applied_at", "duration_ms")
+_COLUMNS = tuple(shapes.MIGRATION)
 
 
 class Action(StrEnum):
@@ -71,7 +71,7 @@ async def _apply(connection: Any, schema: str, output_format: Format) -> None:
     if not records:
         note(f"schema {schema!r} is up to date")
     if records or output_format is not Format.TABLE:
-        output.write_list(records, output_format, columns=("version", "name", "duration_ms"))
+        output.write_list(records, output_format, columns=tuple(shapes.APPLIED))
 
 
 async def _look(connection: Any, schema: str, *, dry_run: bool) -> ExitCode:

@@ -1,10 +1,9 @@
-"""The shapes of what is printed: rows of the engine as dictionaries with the columns' names.
-
-The names only grow. Times are UTC, durations say their unit, what is absent is null.
-"""
+"""Rows of the engine as what is printed: dictionaries of the shapes in `shapes.py`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
+
+from delta_cli.cli import shapes
 
 if TYPE_CHECKING:  # declaring the commands must not load the engine
     from delta_cli.engine.model import (
@@ -25,34 +24,7 @@ if TYPE_CHECKING:  # declaring the commands must not load the engine
 
 Values = dict[str, Any]
 
-RESOURCE: Final = (
-    "id",
-    "namespace",
-    "kind",
-    "object_id",
-    "state",
-    "generation",
-    "synced_generation",
-    "term",
-    "attempt",
-    "max_attempts",
-    "sync_count",
-    "priority",
-    "due_at",
-    "lease_until",
-    "worker_id",
-    "created_at",
-    "updated_at",
-    "attempted_at",
-    "synced_at",
-    "external_created_at",
-    "object",
-    "hash",
-    "last_synced_object",
-    "metadata",
-    "tags",
-    "errors",
-)
+RESOURCE: Final = tuple(shapes.RESOURCE)
 RESOURCE_TABLE: Final = (
     "id",
     "namespace",
@@ -64,23 +36,7 @@ RESOURCE_TABLE: Final = (
     "synced_at",
     "error",
 )
-EVENT: Final = (
-    "id",
-    "at",
-    "category",
-    "namespace",
-    "kind",
-    "object_id",
-    "state",
-    "attempt",
-    "max_attempts",
-    "generation",
-    "sync_count",
-    "worker",
-    "duration_ms",
-    "error",
-    "actor",
-)
+EVENT: Final = tuple(shapes.EVENT)
 TIMELINE_TABLE: Final = (
     "id",
     "at",
@@ -92,68 +48,11 @@ TIMELINE_TABLE: Final = (
     "actor",
     "error",
 )
-WORKER: Final = (
-    "id",
-    "host",
-    "pid",
-    "version",
-    "state",
-    "kinds",
-    "namespaces",
-    "in_flight",
-    "capacity",
-    "heartbeat_at",
-    "heartbeat_age_s",
-    "started_at",
-    "synced",
-    "failed",
-    "deleted",
-    "last_error",
-)
-CONTROLLER: Final = (
-    "kind",
-    "inform_interval_s",
-    "last_inform_time",
-    "inform_due_at",
-    "inform_failures",
-    "parallelism",
-    "fleet_parallelism",
-    "object_schema",
-    "registered_at",
-    "paused",
-)
+WORKER: Final = tuple(shapes.WORKER)
+CONTROLLER: Final = tuple(shapes.CONTROLLER)
 CONTROLLER_TABLE: Final = tuple(name for name in CONTROLLER if name != "object_schema")
-NAMESPACE: Final = (
-    "name",
-    "expiry_ttl_s",
-    "max_workers",
-    "fleet_max_workers",
-    "synced_retention_s",
-    "degraded_retention_s",
-    "deleted_retention_s",
-    "created_at",
-    "updated_at",
-    "paused",
-)
-TICK: Final = (
-    "name",
-    "interval_s",
-    "lock_id",
-    "enabled",
-    "last_start",
-    "last_success",
-    "last_failure",
-    "last_error",
-    "consecutive_failures",
-    "last_skip",
-    "last_skip_reason",
-    "last_count",
-    "count_key",
-    "last_duration_ms",
-    "next_due",
-    "holder",
-    "paused",
-)
+NAMESPACE: Final = tuple(shapes.NAMESPACE)
+TICK: Final = tuple(shapes.TICK)
 TICK_TABLE: Final = (
     "name",
     "interval_s",
@@ -168,44 +67,10 @@ TICK_TABLE: Final = (
     "paused",
     "holder",
 )
-TICK_RUN: Final = (
-    "name",
-    "run_id",
-    "outcome",
-    "holder",
-    "started_at",
-    "finished_at",
-    "duration_ms",
-    "count",
-    "count_key",
-    "error",
-)
-PAUSE: Final = ("scope", "name", "reason", "actor", "created_at", "until")
-INFORM_RUN: Final = (
-    "id",
-    "kind",
-    "state",
-    "after",
-    "limit",
-    "labels",
-    "order_by",
-    "process_existing",
-    "requested_by",
-    "worker_id",
-    "error",
-    "created_at",
-    "started_at",
-    "finished_at",
-)
-INFORM_COUNTS: Final = (
-    "seen",
-    "created",
-    "updated",
-    "unchanged",
-    "stale",
-    "skipped",
-    "refused",
-)
+TICK_RUN: Final = tuple(shapes.TICK_RUN)
+PAUSE: Final = tuple(shapes.PAUSE)
+INFORM_RUN: Final = tuple(shapes.INFORM_RUN)
+INFORM_COUNTS: Final = tuple(shapes.INFORM_COUNTS)
 WORKER_TABLE: Final = (
     "id",
     "host",
@@ -314,5 +179,5 @@ def tick_run_record(name: str, run: "TickRun") -> Values:
 
 def inform_run_record(run: "InformRun") -> Values:
     """One run of an informer, its counts beside its other columns."""
-    record = {name: getattr(run, name) for name in INFORM_RUN}
+    record = {name: getattr(run, name) for name in INFORM_RUN if name not in INFORM_COUNTS}
     return record | {"state": run.state.value} | asdict(run.counts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from delta_cli.cli import output
+from delta_cli.cli import output, shapes
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.talk import is_agreed, note
@@ -23,7 +23,7 @@ _MOST_COUNTED: Final = 1_000
 _SAMPLES: Final = 3
 #: More are agreed to by typing their kind, not by a `y` that a finger may have slipped on.
 _MANY: Final = 100
-_COLUMNS: Final = ("namespace", "kind", "object_id", "state", "outcome")
+_COLUMNS: Final = tuple(shapes.REPAIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
@@ -120,7 +120,7 @@ async def get_resource(
     output.write_object(record, output_format)
     if changes and row.synced_at is not None:
         output.write_text("\nDrift, from the last synced object to the desired one:")
-        output.write_list(changes, output_format, columns=("path", "old", "new"))
+        output.write_list(changes, output_format, columns=tuple(shapes.CHANGE))
     if errors:
         output.write_text("\nErrors of this round, the newest last:")
         columns = ("attempt", "at", "error", "message", "worker_id")

@@ -1,0 +1,133 @@
+"""What commands print of one small database, byte by byte, as the files in `golden/` have it.
+
+`GOLDEN=write` writes the files anew; look at the difference before you commit it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from delta_cli.cli import shapes
+from delta_cli.cli.output import SHAPE_VERSION, Format
+from tests.cli.conftest import Here
+from tests.cli.test_catalogue import CATALOGUE
+
+FOLDER = Path(__file__).parent / "golden"
+SUFFIX = {"json": "json", "jsonl": "jsonl", "csv": "csv", "markdown": "md", "table": "txt"}
+COMMANDS = {
+    "get": ("get", "item", "日本"),
+    "list": ("list",),
+    "status": ("status",),
+    "workers": ("workers",),
+    "tick": ("tick",),
+    "tick --runs": ("tick", "--runs"),
+    "controllers": ("controllers",),
+    "namespaces": ("namespaces",),
+    "informs": ("informs",),
+    "pause": ("pause",),
+    "subscribe": ("subscribe", "--since", "0", "--no-follow"),
+    "retry": ("retry", "item", "日本", "nobody", "--dry-run"),
+    "invalidate": ("invalidate", "item", "--all", "--dry-run"),
+    "delete": ("delete", "user", "--all", "--dry-run"),
+}
+#: How long ago the workers' heartbeats of January 2026 are.
+AGE = re.compile(r"\b\d{7,}(?:\.\d+)?\b( *)")
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "bool": (bool,),
+    "time": (str,),
+}
+
+
+@pytest.fixture(scope="module")
+def golden_dsn(databases: Any, template: str) -> Any:
+    dsn = databases.create(template=template)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(Path(__file__).with_name("golden.sql").read_bytes())
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def golden(here: Here, golden_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Here:
+    monkeypatch.setenv("DELTA_DSN", golden_dsn)
+    return here
+
+
+def masked(text: str) -> str:
+    """The same without ages of heartbeats, in columns as wide as before, or the time of the look."""
+    text = AGE.sub(lambda age: "0".ljust(len(age[0])) if age[1] else "0", text)
+    return re.sub(r'("at": )"[^"]+"(,\s+"schema")', r'\1"NOW"\2', text)
+
+
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_bytes_are_those_of_the_file(golden: Here, name: str, form: Format) -> None:
+    done = golden(*COMMANDS[name], "-o", form.value)
+    file = FOLDER / f"{name.replace(' ', '').replace('--', '-')}.{SUFFIX[form.value]}"
+    printed = masked(done.out)
+    if os.environ.get("GOLDEN") == "write":
+        file.write_text(printed, encoding="utf-8")
+    assert printed == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "dash --once", "config", "migrate status", "doctor"])
+def test_what_is_printed_has_the_documented_shape(golden: Here, name: str) -> None:
+    is_list = f"[{name}" in shapes.SHAPES
+    shape = shapes.SHAPES[f"[{name}" if is_list else name]
+    printed = golden(*COMMANDS.get(name, name.split()), "-o", "json").json()
+    for record in printed if is_list else [printed]:
+        assert_has_shape(record, shape)
+
+
+def assert_has_shape(record: Any, shape: shapes.Shape) -> None:
+    assert list(record) == list(shape)
+    for name, of in shape.items():
+        assert_has_type(record[name], of, name)
+
+
+def assert_has_type(value: Any, of: str, name: str) -> None:
+    if of == "json" or (of.endswith("?") and value is None):
+        return
+    of = of.removesuffix("?")
+    if of[0] in "[{":
+        for part in value if of[0] == "[" else value.values():
+            assert_has_type(part, of[1:-1], name)
+    elif of in shapes.PARTS:
+        assert_has_shape(value, shapes.PARTS[of])
+    else:
+        assert isinstance(value, TYPES[of]), (name, value)
+        assert of != "time" or re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value), (name, value)
+
+
+def test_the_version_of_the_shapes_is_told(here: Here) -> None:
+    version = here("version", "-o", "json").expect(0).json()
+    assert_has_shape(version, shapes.VERSION)
+    assert version["output_shape"] == SHAPE_VERSION == 1
+
+
+def test_every_command_that_prints_json_has_a_documented_shape(here: Here) -> None:
+    documented = {name.strip("[").split()[0] for name in shapes.SHAPES}
+    explained = here("help", "shapes").expect(0).out
+    for name in CATALOGUE:
+        prints = "--output" in here(name, "--help").out
+        assert (name in documented) == prints, name
+        assert not prints or f"\ndelta {name}" in explained
+
+
+def test_no_file_is_left_of_a_command_that_is_gone() -> None:
+    names = {name.replace(" ", "").replace("--", "-") for name in COMMANDS}
+    assert {file.stem for file in FOLDER.iterdir()} == names
+
+
+def test_json_in_files_is_json() -> None:
+    for file in FOLDER.glob("*.json"):
+        json.loads(file.read_text(encoding="utf-8"))
