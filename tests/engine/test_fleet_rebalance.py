@@ -5,7 +5,7 @@ from typing import LiteralString
 import pytest
 
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.store import maintenance, workers
+from delta_cli.engine.store import maintenance, quota, workers
 from delta_cli.engine.ticks.rebalance import QuotaGauges, rebalance
 from tests.support.fleet import LIMIT_KIND, LIMIT_NAMESPACE, RESOURCES, Hand
 from tests.support.observing import Observer
@@ -281,6 +281,20 @@ async def test_a_claim_waits_for_the_removal_of_its_grant_and_then_gets_nothing(
         async with database.connection() as other:
             await eventually(lambda: waits_for_a_lock(other))
     assert await claiming == []
+
+
+async def test_a_claim_that_nobody_hears_of_any_more_is_waited_for(
+    database: Database, observer: Observer, connection: Connection
+) -> None:
+    await observer.do(LIMIT_KIND, 7)
+    hand = await Hand.join(database)
+    async with database.connection() as other, database.connection() as third:
+        async with connection.transaction():
+            assert len(await hand.claim_blindly(connection, 7)) == 7
+            waiting = asyncio.create_task(quota.await_claims(other, hand.id))
+            await eventually(lambda: waits_for_a_lock(third))
+            assert not waiting.done()
+        await waiting
 
 
 async def waits_for_a_lock(connection: Connection) -> bool:

@@ -11,7 +11,7 @@ from delta_cli.engine.database import LastingConnection, while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.model import Resource
 from delta_cli.engine.slots import Lane
-from delta_cli.engine.store import work
+from delta_cli.engine.store import quota, work
 from delta_cli.engine.store.work import Lane as DueLane
 from delta_cli.engine.store.work import LaneSlots
 
@@ -80,6 +80,8 @@ class Claimer:
         worker = self._worker
         async with self._connection.use() as connection:
             if self._unheard:
+                if worker.slots.has_fleet_limits:
+                    await quota.await_claims(connection, worker.id)
                 left = await work.release_others(connection, self._known, worker_id=worker.id)
                 self._unheard = left > 0
                 if not self._unheard:
