@@ -148,7 +148,7 @@ class Bench:
             return time.perf_counter() - began
 
     def latency(self) -> None:
-        """From the commit of a completion to its event in another process's hands."""
+        """From the commit of a completion to its event in a subscriber's hands."""
         for name, rate in (("idle", 0), ("at 5,000 events/s", 5_000)):
             self._fill(self.rows)
             times = sorted(run_loop(self._latencies(rate, 300)))

@@ -66,7 +66,7 @@ async def write(dsn: str, seed: int) -> None:
     async with await Database(dsn).connect() as connection:
         while True:
             await write_batch(connection, chance)
-            await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02)))
+            await asyncio.sleep(chance.choice((0, 0.01, 0.05, 0.1)))
 
 
 if __name__ == "__main__":
