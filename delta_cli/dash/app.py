@@ -63,7 +63,7 @@ _PARTS: Final = (
 class DeltaDash(App[None]):
     """The dashboard on an open store."""
 
-    CSS_PATH = Path("dash.tcss")
+    CSS_PATH = Path(__file__).with_name("dash.tcss")
     TITLE = "Delta"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[Any]] = App.COMMANDS | {DashCommands}
