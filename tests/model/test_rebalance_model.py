@@ -30,7 +30,7 @@ from tests.support.fleet import LIMIT_KIND, RESOURCES, Hand
 
 Result = TypeVar("Result")
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "20"))
 PHASES = [Phase.generate, *([Phase.shrink] if "MODEL_SHRINK" in os.environ else [])]
 #: A worker gives back at its look what the pass before took away; the pass after grants it.
 PASSES_TO_REST: Final = 3
