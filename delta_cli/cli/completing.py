@@ -14,7 +14,8 @@ Completer: TypeAlias = Callable[[Any, str], list[str]]
 
 def _complete(wanted: str) -> Completer:
     def complete(ctx: Any, incomplete: str) -> list[str]:
-        from delta_cli.engine.suggestions import Suggested, suggestions
+        from delta_cli.engine.store.suggestions import Suggested
+        from delta_cli.engine.suggestions import suggestions
 
         try:
             settings = resolve_settings(

@@ -5,37 +5,18 @@ Nothing here raises or starts anything: whoever presses Tab wants words or silen
 
 import os
 import threading
-from enum import StrEnum
-from typing import Any, Final, LiteralString
+from collections.abc import Callable
+from typing import Any, Final
 
 import psycopg
 
 from delta_cli.engine.dsn import DsnSource
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY
-from delta_cli.engine.queries import suggestion as queries
+from delta_cli.engine.store.suggestions import Suggested, words
 
 #: From the press of the key to the words, less what Python itself takes to start.
 PATIENCE_S: Final = 0.6
-
-
-class Suggested(StrEnum):
-    """What can be asked for."""
-
-    KIND = "kind"
-    NAMESPACE = "namespace"
-    TICK = "tick"
-    WORKER = "worker"
-    OBJECT_ID = "object id"
-
-
-_QUERIES: Final[dict[Suggested, LiteralString]] = {
-    Suggested.KIND: queries.KINDS,
-    Suggested.NAMESPACE: queries.NAMESPACES,
-    Suggested.TICK: queries.TICKS,
-    Suggested.WORKER: queries.WORKERS,
-    Suggested.OBJECT_ID: queries.OBJECT_IDS,
-}
 
 
 def suggestions(
@@ -48,7 +29,7 @@ def suggestions(
     found: list[str] = []
 
     def look() -> None:
-        found.extend(_look(source, schema, wanted, {"prefix": prefix, "kind": kind}))
+        found.extend(_look(source, schema, lambda own: words(own, wanted, prefix, kind)))
 
     # A thread, because no time limit of libpq is as short as a person's patience.
     thread = threading.Thread(target=look, daemon=True)
@@ -58,7 +39,7 @@ def suggestions(
 
 
 def _look(
-    source: DsnSource, schema: str, wanted: Suggested, parameters: dict[str, Any]
+    source: DsnSource, schema: str, ask: Callable[[psycopg.Connection[Any]], list[str]]
 ) -> list[str]:
     try:
         dsn = _running_embedded() if source.dsn is None else source.dsn
@@ -66,8 +47,7 @@ def _look(
             return []
         with psycopg.connect(dsn, connect_timeout=2) as connection:
             connection.execute(CONFIGURE_LOCALLY, {"schema": schema})
-            rows = connection.execute(_QUERIES[wanted], parameters).fetchall()
-            return [row[0] for row in rows]
+            return ask(connection)
     except Exception:  # noqa: BLE001 - silence is the answer to whatever is wrong
         return []
 

@@ -2,18 +2,22 @@
 
 from typing import Final, LiteralString
 
+# Kinds that have a controller.
 KINDS: Final[LiteralString] = """
 select kind::text from delta_controller where starts_with(kind, %(prefix)s) order by kind limit 50
 """
 
+# Namespaces.
 NAMESPACES: Final[LiteralString] = """
 select name::text from delta_namespace where starts_with(name, %(prefix)s) order by name limit 50
 """
 
+# Ticks that some process has run.
 TICKS: Final[LiteralString] = """
 select name from delta_tick where starts_with(name, %(prefix)s) order by name limit 50
 """
 
+# Workers that are there.
 WORKERS: Final[LiteralString] = """
 select id::text
 from delta_worker
