@@ -57,8 +57,22 @@ def in_scope(ctx: Any, incomplete: str) -> list[str]:
 #: Ticks that some process has registered.
 ticks = _complete("tick")
 
+def _categories(_ctx: Any, incomplete: str) -> list[str]:
+    from delta_cli.engine.model import EventCategory
+
+    return [category for category in EventCategory if category.startswith(incomplete)]
+
+
+def _states(_ctx: Any, incomplete: str) -> list[str]:
+    from delta_cli.engine.states import ResourceState
+
+    return [state for state in ResourceState if state.startswith(incomplete)]
+
+
 #: What the parameters of these names take, in every command.
 _BY_NAME: Final[dict[str, Completer]] = {
+    "category": _categories,
+    "state": _states,
     "kind": _complete("kind"),
     "namespace": _complete("namespace"),
     "object_id": _complete("object id"),  # of the kind that was typed before it
