@@ -3,8 +3,9 @@
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -45,7 +46,7 @@ class FrameFormat(StrEnum):
     JSON = "json"
 
 
-async def dash(
+def dash(
     settings: Settings,
     *,
     tab: Annotated[TabName, typer.Option(help="The tab that comes up first.")] = TabName.OVERVIEW,
@@ -88,7 +89,7 @@ async def dash(
             metavar="ACTION=KEY", envvar="DELTA_KEYS", help="Another key, as retry=u; repeatable."
         ),
     ] = None,
-) -> ExitCode:
+) -> "ExitCode | Coroutine[Any, Any, ExitCode]":
     """Open the live dashboard: states, events, workers, ticks and controllers, and actions on them.
 
     In it, ? lists all keys.
@@ -111,17 +112,22 @@ async def dash(
         "tab": tab.value,
         "keys": _keys(key or ()),
     }
+    return _show(settings, given, (output_format, _size(size)) if once else None)
+
+
+async def _show(
+    settings: Settings, given: dict[str, Any], frame: tuple[FrameFormat, tuple[int, int]] | None
+) -> ExitCode:
+    from delta_cli.dash.options import Options
+    from delta_cli.dash.running import run_dash
+    from delta_cli.engine.dsn import mask_dsn
+
     async with open_client(settings) as client:
-        from delta_cli.dash.options import Options
-        from delta_cli.engine.dsn import mask_dsn
-
         options = Options(where=_place(mask_dsn(client.database.dsn), settings), **given)
-        if once:
-            await _print_frame(client, options, output_format, _size(size))
-            return ExitCode.DONE
-        from delta_cli.dash.running import run_dash
-
-        return ExitCode(await run_dash(client, options))
+        if frame is None:
+            return ExitCode(await run_dash(client, options))
+        await _print_frame(client, options, *frame)
+        return ExitCode.DONE
 
 
 async def _print_frame(
@@ -190,7 +196,7 @@ def _keys(given: Sequence[str]) -> dict[str, str]:
 
 def _serve(settings: Settings, *, tab: TabName, port: int, writable: bool) -> ExitCode:
     try:
-        from textual_serve.server import Server  # pyright: ignore[reportMissingImports]
+        web = import_module("textual_serve.server")
     except ImportError:
         raise ConfigError(
             "showing the dashboard in a browser needs the extra 'web'",
@@ -204,7 +210,8 @@ def _serve(settings: Settings, *, tab: TabName, port: int, writable: bool) -> Ex
     words = [sys.executable, "-m", "delta_cli.cli.app", "dash", "--tab", tab.value]
     words += [] if writable else ["--read-only"]
     note(f"http://127.0.0.1:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
-    Server(shlex.join(words), host="127.0.0.1", port=port, title="Delta").serve()
+    server = web.Server(shlex.join(words), host="127.0.0.1", port=port, title="Delta")
+    server.serve()
     return ExitCode.DONE
 
 
