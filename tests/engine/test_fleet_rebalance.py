@@ -150,6 +150,27 @@ async def test_a_worker_that_drains_gets_nothing_more(
     ]
 
 
+async def test_a_worker_that_is_paused_leaves_its_slots_to_others(
+    database: Database, observer: Observer
+) -> None:
+    await observer.do(LIMIT_KIND, 6)
+    paused, other = await Hand.join(database), await Hand.join(database)
+    await rebalance(database)
+    assert await granted(observer) == [3, 3]
+    await observer.do(
+        "insert into delta_pause (scope, name) values ('worker', %s::text)", paused.id
+    )
+    await rebalance(database)
+    await paused.control.look()  # gives back what it does not use
+    assert await rebalance(database) == 3
+    await other.control.look()
+    assert await granted(observer) == [0, 6]
+    await observer.do("delete from delta_pause")
+    await rebalance(database)
+    await other.control.look()
+    assert await rebalance(database) == 3
+
+
 async def test_a_limit_that_shrinks_takes_back_what_is_not_used_first(
     database: Database, observer: Observer, connection: Connection
 ) -> None:

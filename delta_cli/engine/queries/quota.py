@@ -182,11 +182,19 @@ from delta_quota as quota
 order by quota.scope, quota.name
 """
 
-# All grants, and what their workers could use: nothing where a worker drains or is gone.
+# All grants, and what their workers could use: nothing where one drains, is paused, or is gone.
 GRANTS: Final[LiteralString] = """
 select
     own.scope, own.name, own.worker_id,
-    case when worker.state = 'running' then own.capacity else 0 end as capacity,
+    case
+        when worker.state = 'running' and not exists (
+            select from delta_pause as pause
+            where pause.scope = 'worker'
+            and pause.name = worker.id::text
+            and coalesce(pause.until, 'infinity') > now()
+        ) then own.capacity
+        else 0
+    end as capacity,
     own.granted, own.target
 from delta_grant as own
 left join delta_worker as worker on worker.id = own.worker_id
