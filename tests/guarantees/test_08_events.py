@@ -144,10 +144,15 @@ async def test_each_reader_sees_every_committed_event_once_and_in_order_whatever
         file, filters = str(tmp_path / name), json.dumps(READERS[name][0])
         processes.start(name, "tests.support.log_reader", filled, file, filters)
 
-    for number in range(WRITERS):
-        start_writer(number)
+    def all_follow() -> bool:
+        return all(log_reader.last_id(tmp_path / name) for name in READERS)
+
     for name in READERS:
         start_reader(name)
+    # Who only reads what lies there already cannot miss what comes late.
+    await eventually(all_follow, within=60)
+    for number in range(WRITERS):
+        start_writer(number)
 
     # Each time the log has grown, a writer and a reader die and others take their places.
     for goal in range(KILLED_EVERY, EVENTS, KILLED_EVERY):
