@@ -38,6 +38,8 @@ from delta_cli.engine.store.events import EventFilter
 
 #: Events that are kept, and so at most read after a silence.
 RING: Final = 5_000
+#: Lines of a log: the events, and the gaps between them.
+LOG_LINES: Final = RING + 100
 _PAGE: Final = 1_000
 _MERGE_S: Final = 0.25
 _FIRST_WAIT_S: Final = 0.5
@@ -162,8 +164,10 @@ class Feed:
                 bounds = await events.bounds(connection)
                 self._position = max(0, bounds.oldest - 1, bounds.newest - RING)
             await self._skip_what_is_too_much(connection)
-            while await self._read_page(connection):
-                await asyncio.sleep(0)
+            found = await self._read_pages(connection)
+        gap = self._end_of_silence(found)
+        if found or gap is not None:
+            self._post(EventsArrived(found, self._position, gap))
 
     async def _skip_what_is_too_much(self, connection: Connection) -> None:
         """Of more events than are kept only the newest are read; how many are not is told."""
@@ -176,27 +180,31 @@ class Feed:
                 self._silence.missed += too_many
             self._position += too_many
 
-    async def _read_page(self, connection: Connection) -> bool:
-        """One page of events. Returns whether there are more."""
+    async def _read_pages(self, connection: Connection) -> list[Event]:
+        """All up to now, but no more than are kept; the rest comes with the next look."""
         assert self._position is not None
-        page = await events.page(connection, EventFilter(), after_id=self._position, limit=_PAGE)
-        cut = 0 if page.bounds is None else page.bounds.oldest - self._position - 1
-        if cut > 0 and self._silence is not None:
-            self._silence.missed += cut
-        if page.events:
-            self._position = page.events[-1].id
-        gap = self._end_of_silence(page.events, is_last=len(page.events) < _PAGE)
-        if page.events or gap is not None:
-            self._post(EventsArrived(page.events, self._position, gap))
-        return len(page.events) == _PAGE
+        found: list[Event] = []
+        while len(found) < RING:
+            page = await events.page(
+                connection, EventFilter(), after_id=self._position, limit=_PAGE
+            )
+            cut = 0 if page.bounds is None else page.bounds.oldest - self._position - 1
+            if cut > 0 and self._silence is not None:
+                self._silence.missed += cut
+            if page.events:
+                self._position = page.events[-1].id
+                found += page.events
+            if len(page.events) < _PAGE:
+                break
+        return found
 
-    def _end_of_silence(self, found: Sequence[Event], *, is_last: bool) -> Gap | None:
+    def _end_of_silence(self, found: Sequence[Event]) -> Gap | None:
+        """What to draw before these events, if with them the silence is over."""
         silence = self._silence
         if silence is None:
             return None
         silence.found += len(found)
-        heard = self._is_away or self._listener is None or self._listener.connected
-        if not heard or not is_last:
+        if not (self._is_away or self._listener is None or self._listener.connected):
             return None
         self._silence = None
         return Gap(time.monotonic() - silence.since, silence.found, silence.missed, silence.from_id)

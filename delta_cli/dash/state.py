@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from delta_cli.dash.feed import RING
+from delta_cli.dash.feed import LOG_LINES
 from delta_cli.dash.glyphs import UNICODE, Glyphs
 from delta_cli.dash.messages import Connected, Gap, Mode
 from delta_cli.dash.rates import WorkerRates
@@ -25,7 +25,7 @@ class State:
     connected: Connected | None = None
     snapshot: Snapshot | None = None
     alerts: Sequence[Alert] = ()
-    log: deque[Event | Gap] = field(default_factory=lambda: deque(maxlen=RING))
+    log: deque[Event | Gap] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     trends: Trends = field(default_factory=Trends)
     rates: WorkerRates = field(default_factory=WorkerRates)
     newest: int = 0

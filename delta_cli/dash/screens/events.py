@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.content import Content
 
-from delta_cli.dash.feed import RING
+from delta_cli.dash.feed import LOG_LINES, RING
 from delta_cli.dash.filters import Filter
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.widgets.event_log import Entry, EventLog, Place
@@ -24,7 +24,7 @@ class EventsTab(Tab):
     def compose(self) -> ComposeResult:
         """The filter and the log."""
         yield FilterBar()
-        yield EventLog(glyphs=self.glyphs, id="events-log", ring=RING)
+        yield EventLog(glyphs=self.glyphs, id="events-log", ring=LOG_LINES)
 
     def on_mount(self) -> None:
         """No filter at first."""

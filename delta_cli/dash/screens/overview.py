@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from delta_cli.dash.actions import Plan, Thing
-from delta_cli.dash.feed import RING
+from delta_cli.dash.feed import LOG_LINES
 from delta_cli.dash.glyphs import bars
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
@@ -69,7 +69,7 @@ class OverviewTab(Tab):
                 WORKER_COLUMNS, id="few-workers", glyphs=glyphs, empty="no workers run"
             )
             yield KeyedTable(TICK_COLUMNS, id="few-ticks", glyphs=glyphs, empty="no ticks yet")
-        yield EventLog(glyphs=glyphs, id="overview-log", ring=RING)
+        yield EventLog(glyphs=glyphs, id="overview-log", ring=LOG_LINES)
 
     def on_mount(self) -> None:
         """Name the panels."""
