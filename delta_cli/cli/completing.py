@@ -57,13 +57,14 @@ def in_scope(ctx: Any, incomplete: str) -> list[str]:
 #: Ticks that some process has registered.
 ticks = _complete("tick")
 
-def _categories(_ctx: Any, incomplete: str) -> list[str]:
+
+def _categories(ctx: Any, incomplete: str) -> list[str]:  # noqa: ARG001 - by this name typer gives it
     from delta_cli.engine.model import EventCategory
 
     return [category for category in EventCategory if category.startswith(incomplete)]
 
 
-def _states(_ctx: Any, incomplete: str) -> list[str]:
+def _states(ctx: Any, incomplete: str) -> list[str]:  # noqa: ARG001 - by this name typer gives it
     from delta_cli.engine.states import ResourceState
 
     return [state for state in ResourceState if state.startswith(incomplete)]
