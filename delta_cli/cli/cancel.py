@@ -6,6 +6,7 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, always, command
+from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     RESOURCE,
@@ -17,6 +18,7 @@ from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
+from delta_cli.engine.errors import NotFound
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
 
 
@@ -39,9 +41,13 @@ async def cancel_work(
     being tried again, delete the resource then, or pause its kind.
     """
     async with open_client(settings) as client:
-        row = await client.control.cancel(
-            kind, object_id, namespace=namespace, actor=actor or user_name()
-        )
+        try:
+            row = await client.control.cancel(
+                kind, object_id, namespace=namespace, actor=actor or user_name()
+            )
+        except NotFound:
+            await check_kind_known(client, kind)
+            raise
     if output_format in (Format.TABLE, Format.MARKDOWN):
         output.write_list(
             [resource_table_record(row)], output_format, columns=RESOURCE, table=RESOURCE_TABLE

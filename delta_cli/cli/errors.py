@@ -4,6 +4,7 @@ The traceback is shown with `--debug` and never otherwise.
 """
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,7 +48,8 @@ class Reporter:
             return ExitCode.USAGE
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context is not None else "delta --help"
-        return self._tell(error.format_message(), f"see: {hint}", ExitCode.USAGE, "UsageError")
+        told = _with_nearest(error.format_message())
+        return self._tell(told, f"see: {hint}", ExitCode.USAGE, "UsageError")
 
     def _tell(self, message: str, hint: str | None, code: ExitCode, name: str) -> ExitCode:
         if self._as_json:
@@ -63,6 +65,17 @@ class Reporter:
 
         text = "".join(traceback.format_exception(error))
         write_stderr(harmless_lines(mask_secrets(text)) + "\n")
+
+
+def _with_nearest(message: str) -> str:
+    """A complaint about a word that is none of some, with the nearest of them."""
+    message = message.replace(": Value error, ", ": ")
+    wrong = re.search(r"'([^']*)' is not one of ('.*')", message)
+    if wrong is None:
+        return message
+    from delta_cli.cli.nearest import meant
+
+    return message.removesuffix(".") + meant(wrong[1], re.findall("'([^']*)'", wrong[2]))
 
 
 def leaf(error: BaseException) -> BaseException:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from delta_cli.cli import output
 from delta_cli.cli.durations import duration_of, parse_duration, parse_time
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import inform_run_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, say
-from delta_cli.engine.errors import ConfigError, WaitTimeout
+from delta_cli.engine.errors import ConfigError, NotFound, WaitTimeout
 from delta_cli.engine.settings import InformOptions
 
 if TYPE_CHECKING:
@@ -62,13 +63,17 @@ async def queue_run(
             order_by=asked.order_by,
             process_existing=asked.process_existing,
         )
-        run = await client.schedule_inform(
-            kind,
-            options,
-            from_watermark=not asked.everything,
-            requested_by="command line",
-            run_foreground=asked.foreground,
-        )
+        try:
+            run = await client.schedule_inform(
+                kind,
+                options,
+                from_watermark=not asked.everything,
+                requested_by="command line",
+                run_foreground=asked.foreground,
+            )
+        except NotFound:
+            await check_kind_known(client, kind)
+            raise
         if asked.wait and not asked.foreground:
             run = await _wait(client, run, timeout_s)
     output.write_object(inform_run_record(run), output_format)

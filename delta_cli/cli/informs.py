@@ -8,12 +8,15 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import INFORM_COUNTS, INFORM_RUN, inform_run_record
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+from delta_cli.engine.errors import NotFound
 
 if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
     from delta_cli.engine.model import InformRun
 
 _TABLE: Final = (
@@ -42,9 +45,17 @@ async def list_inform_runs(
 
     The newest comes first. Ended runs are removed in time.
     """
+
+    async def read(client: "Client") -> "list[InformRun]":
+        try:
+            return await client.control.inform_runs(kind, limit)
+        except NotFound:
+            await check_kind_known(client, str(kind))
+            raise
+
     return await show(
         settings,
-        lambda client: client.control.inform_runs(kind, limit),
+        read,
         lambda runs: _write(runs, output_format),
         output_format,
         Watching(watch, interval),

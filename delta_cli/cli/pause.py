@@ -9,13 +9,14 @@ from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.completing import in_scope
 from delta_cli.cli.durations import parse_duration
+from delta_cli.cli.nearest import check_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import PAUSE, pause_record
 from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
-from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.errors import ConfigError, NotFound
 from delta_cli.engine.model import PauseScope
 from delta_cli.engine.settings import check_positive
 
@@ -76,9 +77,13 @@ async def pause(
         raise ConfigError(f"no {what} is named", hint=f"write: delta pause {what} NAME")
     duration = _duration(lasting)
     async with open_client(settings) as client:
-        done = await client.control.pause(
-            what.value, name, reason=reason, actor=actor or user_name(), lasting=duration
-        )
+        try:
+            done = await client.control.pause(
+                what.value, name, reason=reason, actor=actor or user_name(), lasting=duration
+            )
+        except NotFound:
+            await check_known(client, PauseScope(what.value), name)
+            raise
     output.write_object(pause_record(done), output_format)
     note(f"{_GOES_ON[what]}; let it go on with: delta resume {what} {name}")
 

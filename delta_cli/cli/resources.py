@@ -8,6 +8,7 @@ import typer
 from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     EVENT,
@@ -23,6 +24,7 @@ from delta_cli.cli.records import (
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+from delta_cli.engine.errors import NotFound
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
 from delta_cli.engine.states import ResourceState
 
@@ -63,7 +65,10 @@ async def list_resources(
     async def read(client: "Client") -> "list[ResourceRow]":
         # One more than is shown tells whether there are more.
         page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
-        return [row async for row in page]
+        rows = [row async for row in page]
+        if kind is not None and not rows:
+            await check_kind_known(client, kind)
+        return rows
 
     return await show(
         settings,
@@ -107,7 +112,11 @@ async def get_resource(
 ) -> None:
     """Show one resource: its columns, its drift, the errors of this round, and its last events."""
     async with open_client(settings) as client:
-        row = await client.get(kind, object_id, namespace=namespace)
+        try:
+            row = await client.get(kind, object_id, namespace=namespace)
+        except NotFound:
+            await check_kind_known(client, kind)
+            raise
         timeline = await client.timeline(row, limit=events) if events else []
     changes = [change_record(change) for change in row.changes]
     happened = [event_record(event) for event in timeline]

@@ -1,13 +1,14 @@
 """Forces one tick in this process, and tells what came of it."""
 
 import logging
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from delta_cli.cli import output
 from delta_cli.cli.application import find_application
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.nearest import unknown
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import tick_record
 from delta_cli.cli.session import open_client
@@ -79,24 +80,14 @@ async def _tick(client: Client, name: str) -> TickOutcome:
                 hint="it belongs to an application: name that with --app",
             ) from None
         here = (*BUILT_IN_TICKS, *(one.name for one in client.config.ticks))
-        raise _unknown(name, {*known, *here}) from None
+        raise unknown("tick", name, {*known, *here}) from None
 
 
 def check_known(ticks: Sequence[TickRow], name: str) -> None:
     """Refuse a tick that neither the fleet nor any process has. Raises NotFound."""
     names = {*BUILT_IN_TICKS, *(one.name for one in ticks)}
     if name not in names:
-        raise _unknown(name, names)
-
-
-def _unknown(name: str, names: Collection[str]) -> NotFound:
-    from difflib import get_close_matches
-
-    nearest = get_close_matches(name, names, n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return NotFound(
-        f"there is no tick {name!r}{meant}", hint=f"there are {', '.join(sorted(names))}"
-    )
+        raise unknown("tick", name, names)
 
 
 async def _why_skipped(client: Client, row: TickRow) -> str:

@@ -63,7 +63,7 @@ def golden(here: Here, golden_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Here
 
 
 def masked(text: str) -> str:
-    """The same without ages of heartbeats, in columns as wide as before, or the time of the look."""
+    """The same without ages of heartbeats (columns stay as wide) and the time of the look."""
     text = AGE.sub(lambda age: "0".ljust(len(age[0])) if age[1] else "0", text)
     return re.sub(r'("at": )"[^"]+"(,\s+"schema")', r'\1"NOW"\2', text)
 

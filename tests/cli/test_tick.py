@@ -141,7 +141,7 @@ def test_the_traceback_of_a_failed_tick_is_shown_on_request(quick: Here) -> None
 def test_an_unknown_tick_exits_5_and_names_the_nearest(quick: Here) -> None:
     done = quick("tick", "clena").expect(5)
     assert "there is no tick 'clena'; did you mean 'clean'?" in done.err
-    assert "there are clean, expire, inform, rebalance, rescue" in done.err
+    assert "ticks: clean, expire, inform, rebalance, rescue" in done.err
     assert "nightly" in quick("tick", *APP, "nigtly").expect(5).err
 
 

@@ -1,0 +1,50 @@
+"""What somebody may have meant who mistyped a name: the nearest one, and all that there are."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from delta_cli.engine.errors import NotFound
+
+if TYPE_CHECKING:
+    from delta_cli.engine.client import Client
+    from delta_cli.engine.model import PauseScope
+
+#: Names that are told when one is not known.
+_MOST_NAMES: Final = 20
+
+
+def meant(name: str, names: Collection[str]) -> str:
+    """`; did you mean 'user'?`, or nothing where none is near."""
+    nearest = get_close_matches(name, names, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def unknown(what: str, name: str, names: Collection[str]) -> NotFound:
+    """There is no kind 'usr'; did you mean 'user'?"""
+    shown = sorted(names)[:_MOST_NAMES]
+    more = ", ..." if len(names) > len(shown) else ""
+    return NotFound(
+        f"there is no {what} {name!r}{meant(name, names)}",
+        hint=f"{what}s: {', '.join(shown) or 'none'}{more}",
+    )
+
+
+async def check_kind_known(client: "Client", kind: str) -> None:
+    """Refuse a kind that has neither a controller nor a resource. Raises NotFound."""
+    from delta_cli.engine.model import PauseScope
+    from delta_cli.engine.store.read import ResourceFilter
+
+    async for _ in client.resources(ResourceFilter(kind=kind), limit=1):
+        return
+    await check_known(client, PauseScope.KIND, kind)
+
+
+async def check_known(client: "Client", scope: "PauseScope", name: str) -> None:
+    """Refuse what is not there. Raises NotFound."""
+    from delta_cli.engine.store import pauses
+
+    async with client.database.connection() as connection:
+        names = await pauses.names(connection, scope)
+    if name not in names:
+        raise unknown(scope.value, name, names)
