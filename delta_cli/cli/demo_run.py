@@ -58,7 +58,7 @@ class DemoRun:
             await _migrate(database)
             began = time.perf_counter()
             async with open_client(settings, config) as client:
-                run, worked = await self._mirror(client)
+                run, worked = await self._mirror(client, form)
                 record = await self._summary(client, run, worked, time.perf_counter() - began)
         output.write_object(record, form)
         if run.error is not None:
@@ -66,8 +66,10 @@ class DemoRun:
             return ExitCode.FAILED
         return ExitCode.SOME_FAILED if record["failed"] or run.counts.refused else ExitCode.DONE
 
-    async def _mirror(self, client: "Client") -> tuple["InformRun", "WorkerSummary | None"]:
-        with progress_bar("mirroring") as advance:
+    async def _mirror(
+        self, client: "Client", form: Format
+    ) -> tuple["InformRun", "WorkerSummary | None"]:
+        with progress_bar("mirroring", form) as advance:
             watching = asyncio.create_task(_watch(client, advance))
             try:
                 await self._release_vanished(client)

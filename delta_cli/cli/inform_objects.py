@@ -64,7 +64,7 @@ async def inform_objects(
             max_bytes=client.config.max_object_bytes,
             on_refused=_tell_refused if given.continue_on_error else None,
         )
-        counts = await _store(client, objects, given, opts)
+        counts = await _store(client, objects, given, opts, output_format)
     seen = counts.seen + objects.refusals - counts.refused
     record = asdict(counts) | {"seen": seen, "refused": objects.refusals}
     output.write_object(record, output_format)
@@ -82,14 +82,18 @@ def _decoder(client: "Client", kind: str, given: GivenOptions, opts: InformOpts 
 
 
 async def _store(
-    client: "Client", objects: GivenObjects, given: GivenOptions, opts: InformOpts | None
+    client: "Client",
+    objects: GivenObjects,
+    given: GivenOptions,
+    opts: InformOpts | None,
+    output_format: Format,
 ) -> "InformCounts":
     if given.continue_on_error:
-        return await _stream(client, objects, given, opts, None)
+        return await _stream(client, objects, given, opts, output_format, None)
     # In one transaction, so that a broken line leaves nothing behind.
     async with client.database.transaction() as connection:
         try:
-            return await _stream(client, objects, given, opts, connection)
+            return await _stream(client, objects, given, opts, output_format, connection)
         except InvalidObject as error:
             raise _nothing_stored(objects, error) from error
 
@@ -99,15 +103,16 @@ async def _stream(
     objects: GivenObjects,
     given: GivenOptions,
     opts: InformOpts | None,
+    output_format: Format,
     connection: object,
 ) -> "InformCounts":
-    with progress_bar("informing") as advance:
+    with progress_bar("informing", output_format) as advance:
         return await client.inform_many(
             objects.read(),
             opts,
             connection=connection,  # pyright: ignore[reportArgumentType] - one of the database's own
             process_existing=given.process_existing,
-            on_progress=lambda counts: advance(counts.seen, counts.seen),
+            on_progress=lambda counts: advance(counts.seen, None),
             on_refused=objects.refuse if given.continue_on_error else None,
         )
 

@@ -11,6 +11,7 @@ from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
+from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_database
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
@@ -58,16 +59,20 @@ async def migrate(
 
 async def _apply(connection: Any, schema: str, output_format: Format) -> None:
     from delta_cli.engine.schema import migrate as apply_migrations
+    from delta_cli.engine.schema import pending
 
     records: list[dict[str, Any]] = []
+    total = len(await pending(connection, schema=schema))
 
     def applied(migration: "Migration", duration: timedelta) -> None:
         duration_ms = round(duration / timedelta(milliseconds=1))
         records.append(
             {"version": migration.version, "name": migration.name, "duration_ms": duration_ms}
         )
+        advance(len(records), total)
 
-    await apply_migrations(connection, schema=schema, on_applied=applied)
+    with progress_bar("migrating", output_format) as advance:
+        await apply_migrations(connection, schema=schema, on_applied=applied)
     if not records:
         note(f"schema {schema!r} is up to date")
     if records or output_format is not Format.TABLE:

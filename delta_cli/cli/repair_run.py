@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from delta_cli.cli import output, shapes
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
+from delta_cli.cli.progress import Advance, progress_bar
 from delta_cli.cli.talk import is_agreed, note
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import ConfigError
@@ -57,6 +59,7 @@ class RepairRun:
         self._options: RepairOptions = options
         self._repair: Repair = _REPAIRS[options.verb]
         self._counts: dict[str, int] = {"applied": 0, "refused": 0, "missing": 0}
+        self._counted: int | None = None  # how many the filters let through, where that is known
 
     async def run(self, form: Format) -> ExitCode:
         """Ask where that is needed, repair, and print a record per resource."""
@@ -65,10 +68,23 @@ class RepairRun:
             question = await self._question()
             if question is not None and not is_agreed(question.text, typed=question.typed):
                 return ExitCode.FAILED
-        records = [record async for record in self._records()]
+        with progress_bar(self._repair.verb, form) as advance:
+            records = await self._all_records(advance)
+        if all(record["outcome"] == "missing" for record in records):
+            await check_kind_known(self._client, self._options.kind)
         output.write_list(records, form, columns=_COLUMNS)
         self._tell()
         return self._exit_code()
+
+    async def _all_records(self, advance: Advance) -> list[dict[str, Any]]:
+        total = len(self._options.ids) or self._counted
+        records: list[dict[str, Any]] = []
+        async for record in self._records():
+            records.append(record)
+            if len(records) % _BATCH == 0:
+                advance(len(records), total)
+        advance(len(records), len(records))
+        return records
 
     def _check_states(self) -> None:
         allowed = self._repair.from_states
@@ -92,6 +108,7 @@ class RepairRun:
         else:
             rows = [row async for row in self._filtered(limit=_MOST_COUNTED + 1)]
             count = f"{len(rows)}" if len(rows) <= _MOST_COUNTED else f"more than {_MOST_COUNTED}"
+            self._counted = len(rows) if len(rows) <= _MOST_COUNTED else None
             ids = [row.object_id for row in rows]
         if not ids:
             return None
