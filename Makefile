@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench completions clean
+.PHONY: help demo test lint check bench completions reference clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ completions: .venv/.dev ## write completions/ anew
 	_DELTA_COMPLETE=source_bash $(BIN)/delta | sed '/./,$$!d' > completions/delta.bash
 	_DELTA_COMPLETE=source_zsh $(BIN)/delta | sed '/./,$$!d' > completions/_delta
 	_DELTA_COMPLETE=source_fish $(BIN)/delta | sed '/./,$$!d' > completions/delta.fish
+
+reference: .venv/.dev ## write the README's reference of commands anew
+	$(BIN)/python -m delta_cli.cli.reference README.md
 
 clean: ## remove all that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

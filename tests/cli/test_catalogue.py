@@ -8,7 +8,9 @@ import pytest
 
 from delta_cli.cli.catalogue import CATALOGUE
 from delta_cli.cli.exit_codes import MEANINGS, ExitCode
+from delta_cli.cli.reference import rewritten
 from tests.cli.conftest import Here
+from tests.support.programs import CHECKOUT
 
 HEAVY = ("psycopg", "pydantic", "textual", "rich", "delta_cli.engine.client")
 
@@ -58,3 +60,10 @@ def test_help_and_version_load_nothing_heavy(words: list[str]) -> None:
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert not [name for name in HEAVY if name in loaded]
+
+
+def test_the_reference_in_the_readme_is_what_the_commands_say() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert rewritten(readme) == readme, "run: make reference"
+    for name in CATALOGUE:
+        assert f"<code>delta {name}</code>" in readme
