@@ -17,7 +17,7 @@ from delta_cli.engine.store.overview import Line
 #: More rows than this are confirmed by typing; more than one where they are deleted.
 TYPED_FROM: Final = 50
 _SAMPLES: Final = 5
-_IDS_IN_A_COMMAND: Final = 20
+_IDS_IN_A_COMMAND: Final = 8
 #: In which states a resource can be so treated.
 STATES: Final = {
     "invalidate": INVALIDATABLE,

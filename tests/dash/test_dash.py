@@ -289,6 +289,14 @@ async def test_a_small_terminal_shows_all_that_matters(dash: Dash, dsn: str) -> 
         await driven.shows("all · 2")
 
 
+async def test_the_buttons_of_a_long_dialog_stay_in_sight(dash: Dash, dsn: str) -> None:
+    await inform(dsn, *("x" * 200 + str(number) for number in range(60)))
+    async with dash(tab="resources", size=(80, 24)) as driven:
+        await driven.shows("all · 60")
+        await driven.press("ctrl+a", "ctrl+d")
+        await driven.shows("Delete 60 resources?", "type 60 to confirm", "Cancel", "Delete 60")
+
+
 async def test_ascii_mode_draws_nothing_but_ascii(dash: Dash, dsn: str) -> None:
     await synced(dsn, "a")
     async with dash(ascii=True) as driven:

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
@@ -35,9 +35,12 @@ class ConfirmScreen(ModalScreen[bool]):
         """What, how many, the command, and two buttons."""
         plan = self.plan
         with Vertical(id="confirm"):
-            yield Static(_words(plan), id="confirm-words")
+            # However much there is to say, the buttons stay in sight.
+            with VerticalScroll(id="confirm-scroll", can_focus=False):
+                yield Static(_words(plan), id="confirm-words")
             if plan.is_typed:
-                yield Input(placeholder=f"type {plan.count} to confirm", id="confirm-typed")
+                words = f"type {plan.count} to confirm"
+                yield Input(placeholder=words, id="confirm-typed", compact=True)
             with Horizontal(id="confirm-buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(
