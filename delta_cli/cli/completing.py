@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from delta_cli.cli.settings import resolve_settings
 
-Completer: TypeAlias = Callable[[Any, str], list[str]]
+#: Takes `ctx` and `incomplete`, or the latter alone: Typer goes by these names.
+Completer: TypeAlias = Callable[..., list[str]]
 
 
 def _complete(wanted: str) -> Completer:
