@@ -18,6 +18,7 @@ from delta_cli.engine.store.overview import Line
 TYPED_FROM: Final = 50
 _SAMPLES: Final = 5
 _IDS_IN_A_COMMAND: Final = 8
+VERBS: Final = ("invalidate", "retry", "delete", "cancel", "tick", "pause", "resume")
 #: In which states a resource can be so treated.
 STATES: Final = {
     "invalidate": INVALIDATABLE,

@@ -12,7 +12,8 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
-from delta_cli.dash.actions import Plan
+from delta_cli.dash.acting import Operator
+from delta_cli.dash.actions import VERBS, Plan
 from delta_cli.dash.commands import DashCommands
 from delta_cli.dash.feed import Feed
 from delta_cli.dash.filters import parse
@@ -26,7 +27,6 @@ from delta_cli.dash.messages import (
     SnapshotTaken,
 )
 from delta_cli.dash.options import Options
-from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.screens.controllers import ControllersTab
 from delta_cli.dash.screens.events import EventsTab
 from delta_cli.dash.screens.help import HelpScreen
@@ -44,12 +44,8 @@ from delta_cli.dash.widgets.header_line import HeaderLine
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.widgets.tab_bar import TabBar
 from delta_cli.dash.words import shown
-from delta_cli.engine.database import AWAY
-from delta_cli.engine.errors import DeltaError
-from delta_cli.engine.explain import explain
 from delta_cli.engine.store.overview import Line
 
-VERBS: Final = ("invalidate", "retry", "delete", "cancel", "tick", "pause", "resume")
 _FASTEST_S: Final = 0.5
 _SLOWEST_S: Final = 60.0
 _MOST_COPIED: Final = 100_000
@@ -80,6 +76,7 @@ class DeltaDash(App[None]):
         self.feed: Feed = Feed(
             store, self.post_message, listen=options.listen, refresh_s=options.refresh_s
         )
+        self.operator: Operator = Operator(self)
         self.is_frozen: bool = False
         self._waiting: list[Entry] = []
         self._history: list[str] = []
@@ -261,8 +258,8 @@ class DeltaDash(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done here; grey out what cannot be done now."""
-        if action in VERBS:
-            if self.options.read_only or not self._offers(action):
+        if action == "ask":
+            if self.options.read_only or not self._offers(str(parameters[0])):
                 return False
             return None if self.state.is_away else True
         if action in ("mark", "mark_all", "diff"):
@@ -451,66 +448,9 @@ class DeltaDash(App[None]):
 
     # Acting
 
-    def action_invalidate(self) -> None:
-        """Work synced resources again."""
-        self._ask("invalidate")
-
-    def action_retry(self) -> None:
-        """Begin a new round of attempts."""
-        self._ask("retry")
-
-    def action_delete(self) -> None:
-        """Delete softly."""
-        self._ask("delete")
-
-    def action_cancel(self) -> None:
-        """Cancel running work."""
-        self._ask("cancel")
-
-    def action_tick(self) -> None:
-        """Force a tick now."""
-        self._ask("tick")
-
-    def action_pause(self) -> None:
-        """Pause what is under the cursor."""
-        self._ask("pause")
-
-    def action_resume(self) -> None:
-        """Resume what is under the cursor."""
-        self._ask("resume")
-
-    def _ask(self, verb: str) -> None:
-        plan = self.tab.plan(verb)
-        if plan is None or self.state.is_away or self.options.read_only:
-            return
-        if plan.count == 0:
-            states = ", ".join(sorted({line.state.value for line in plan.refused}))
-            self.notify(f"{verb} is refused for what is {states}", severity="warning", markup=False)
-            return
-        self.push_screen(ConfirmScreen(plan), partial(self._answered, plan))
-
-    def _answered(self, plan: Plan, answer: bool | None) -> None:  # noqa: FBT001 - of the dialog
-        if not answer:
-            return
-        if self.state.is_away:
-            self.notify("no connection: nothing was changed", severity="error")
-            return
-        self.run_worker(partial(self._perform, plan), group="actions")
-
-    async def _perform(self, plan: Plan) -> None:
-        try:
-            report = await self.store.perform(plan, actor=self.options.actor)
-        except (DeltaError, *AWAY) as error:
-            database = self.store.database
-            meaning = explain(error, database.dsn, database.schema)
-            text = meaning.message if meaning else type(error).__name__
-            self.post_message(ActionDone(f"{plan.verb}: {text}", is_ok=False))
-            return
-        stale = f", {report.stale:,} left alone: changed since shown" if report.stale else ""
-        what = f" ({report.words})" if report.words else ""
-        name = "" if plan.thing is None else f" {plan.thing.scope} {plan.thing.name}"
-        text = f"{plan.verb}{name}: {report.done:,} done{what}{stale}"
-        self.post_message(ActionDone(text, is_ok=report.is_ok and not report.stale))
+    def action_ask(self, verb: str) -> None:
+        """Do something to what is chosen, after asking."""
+        self.operator.ask(verb)
 
     def on_action_done(self, message: ActionDone) -> None:
         """Say what was done, and read again."""
@@ -526,7 +466,9 @@ class DeltaDash(App[None]):
         """Textual's own, and what the keys of the tab can do."""
         yield from super().get_system_commands(screen)
         actions: Mapping[str, Callable[[], None]] = {
-            verb: partial(self._ask, verb) for verb in VERBS if self.check_action(verb, ())
+            verb: partial(self.operator.ask, verb)
+            for verb in VERBS
+            if self.check_action("ask", (verb,))
         }
         for verb, run in actions.items():
             yield SystemCommand(f"{verb.capitalize()} what is chosen", "asks first", run)

@@ -95,18 +95,22 @@ class ResourcesTab(Tab):
     # Reading
 
     def show_state(self) -> None:
-        """Show what was read, and read again when it is time."""
-        self._show_lines()
-        self.read_soon()
+        """Read again when it is time; until then, show what was read with its ages of now."""
+        if not self.read_soon():
+            self._show_lines()
 
-    def read_soon(self, *, at_once: bool = False) -> None:
-        """Read the list and the detail again: in proportion to what that costs."""
+    def read_soon(self, *, at_once: bool = False) -> bool:
+        """Read the list and the detail again: in proportion to what that costs.
+
+        Returns whether that has begun.
+        """
         if at_once:
             self._next_read = 0.0
         if self.state.is_away or time.monotonic() < self._next_read:
-            return
+            return False
         self._next_read = time.monotonic() + 1.0
         self.run_worker(partial(self._read, self.filter.wanted), group="page", exclusive=True)
+        return True
 
     async def _read(self, wanted: Wanted) -> None:
         begin = time.monotonic()
