@@ -1,0 +1,62 @@
+"""From a key to a changed row: ask, do what was confirmed, and say what it did."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from delta_cli.dash.actions import Plan
+from delta_cli.dash.messages import ActionDone
+from delta_cli.dash.screens.confirm import ConfirmScreen
+from delta_cli.dash.store import Report
+from delta_cli.engine.database import AWAY
+from delta_cli.engine.errors import DeltaError
+from delta_cli.engine.explain import explain
+
+if TYPE_CHECKING:
+    from delta_cli.dash.app import DeltaDash
+
+
+class Operator:
+    """Acts for the person at the keys. Nothing is done that was not confirmed."""
+
+    def __init__(self, app: "DeltaDash") -> None:
+        self._app: DeltaDash = app
+
+    def ask(self, verb: str) -> None:
+        """Show what a verb would do to what is chosen; what is confirmed is done."""
+        app = self._app
+        plan = app.tab.plan(verb)
+        if plan is None or app.state.is_away or app.options.read_only:
+            return
+        if plan.count == 0:
+            states = ", ".join(sorted({line.state.value for line in plan.refused}))
+            app.notify(f"{verb} is refused for what is {states}", severity="warning", markup=False)
+            return
+        app.push_screen(ConfirmScreen(plan), partial(self._answered, plan))
+
+    def _answered(self, plan: Plan, answer: bool | None) -> None:  # noqa: FBT001 - of the dialog
+        if not answer:
+            return
+        if self._app.state.is_away:
+            self._app.notify("no connection: nothing was changed", severity="error")
+            return
+        self._app.run_worker(partial(self._perform, plan), group="actions")
+
+    async def _perform(self, plan: Plan) -> None:
+        app = self._app
+        try:
+            report = await app.store.perform(plan, actor=app.options.actor)
+        except (DeltaError, *AWAY) as error:
+            database = app.store.database
+            meaning = explain(error, database.dsn, database.schema)
+            text = meaning.message if meaning else type(error).__name__
+            app.post_message(ActionDone(f"{plan.verb}: {text}", is_ok=False))
+            return
+        is_ok = report.is_ok and not report.stale
+        app.post_message(ActionDone(_told(plan, report), is_ok=is_ok))
+
+
+def _told(plan: Plan, report: Report) -> str:
+    stale = f", {report.stale:,} left alone: changed since shown" if report.stale else ""
+    what = f" ({report.words})" if report.words else ""
+    name = "" if plan.thing is None else f" {plan.thing.scope} {plan.thing.name}"
+    return f"{plan.verb}{name}: {report.done:,} done{what}{stale}"
