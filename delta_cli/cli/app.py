@@ -7,8 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,6 +23,7 @@ from delta_cli.cli.command import (
 from delta_cli.cli.errors import Reporter
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.lazy import LazyGroup
+from delta_cli.cli.talk import terminate
 
 
 class Commands(LazyGroup):
@@ -105,11 +105,7 @@ def _is_of_a_closed_pipe(end: SystemExit) -> bool:
 
 def catch_termination() -> None:
     """Let SIGTERM end the process in the ordinary way, so that it leaves what it has joined."""
-    signal.signal(signal.SIGTERM, _terminate)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> Any:
-    raise SystemExit(int(ExitCode.TERMINATED))
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _check_words(words: Sequence[str]) -> None:

@@ -1,9 +1,12 @@
 """Talk to the person at the terminal, on stderr only: notes, warnings, questions."""
 
 import os
+import signal
 import sys
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
+from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.text import harmless_lines
 from delta_cli.engine.errors import ConfigError
 
@@ -47,11 +50,27 @@ def confirm(question: str, *, typed: str | None = None) -> bool | None:
         return None
     expected = "[y/N]" if typed is None else f"Type {harmless_lines(typed)} to go on:"
     write_stderr(f"{harmless_lines(question)} {expected} ")
-    answer = sys.stdin.readline()
+    answer = _read_line()
     if not answer.endswith("\n"):
         write_stderr("\n")
     answer = answer.strip()
     return answer.lower() in ("y", "yes") if typed is None else answer == typed
+
+
+def _read_line() -> str:
+    """A line of stdin. Signals end it at once: no event loop looks at them while it waits."""
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, terminate)
+    try:
+        return sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, terminate)
+
+
+def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """What a signal may be handled by: end the process in the ordinary way, with status 143."""
+    raise SystemExit(int(ExitCode.TERMINATED))
 
 
 def is_agreed(question: str, *, typed: str | None = None) -> bool:
