@@ -241,6 +241,14 @@ async def test_lost_connections_are_logged_without_secrets(
 ) -> None:
     async with Client(secret_dsn, quick_config(item_controller(Stage(opened=True).work))) as client:
         await client.start()
+
+        async def listens() -> bool:
+            return await observer.value(
+                "select count(*) > 0 from pg_stat_activity"
+                " where datname = current_database() and query ilike 'listen %%'"
+            )
+
+        await eventually(listens)
         await observer.do(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"

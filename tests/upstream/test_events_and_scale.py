@@ -182,7 +182,7 @@ async def test_36_expiry_moves_a_bounded_batch_at_a_time(dsn: str, observer: Obs
 async def test_36_cleaning_that_runs_out_of_time_keeps_what_it_has_done(
     dsn: str, observer: Observer
 ) -> None:
-    count = 20_000
+    count = 60_000
     await synced_long_ago(dsn, observer, count)
     await observer.do("update delta_namespace set expiry_ttl = null, synced_retention = '1 hour'")
     config = quick_config(cleaner_timeout=timedelta(milliseconds=100))
