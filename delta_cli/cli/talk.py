@@ -59,13 +59,15 @@ def confirm(question: str, *, typed: str | None = None) -> bool | None:
 
 def _read_line() -> str:
     """A line of stdin. Signals end it at once: no event loop looks at them while it waits."""
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
-    terminate = signal.signal(signal.SIGTERM, terminate)
+    handlers = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
+    }
     try:
         return sys.stdin.readline()
     finally:
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGTERM, terminate)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
