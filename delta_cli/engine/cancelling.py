@@ -10,6 +10,12 @@ _CLEAN_UP_S: Final = 2.0
 _LAST_WAIT_S: Final = 1.0
 
 
+def is_asked_to_end() -> bool:
+    """Whether somebody has cancelled this task; else a cancellation came up from what it awaits."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def cancel_all(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended, however they end.
 

@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 
 import psycopg
 
-from delta_cli.engine.cancelling import cancel_all
+from delta_cli.engine.cancelling import cancel_all, is_asked_to_end
 from delta_cli.engine.database import AWAY, Connection, Database, is_unconnected
 from delta_cli.engine.errors import ConnectionFailed
 from delta_cli.engine.store import locks
@@ -93,7 +93,12 @@ class LockSession:
         task = asyncio.ensure_future(self._in_turn(command))
         self._commands.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if is_asked_to_end() or not task.cancelled():
+                raise
+            raise ConnectionFailed("the session of the locks was closed") from None
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._commands.discard(task)

@@ -9,6 +9,8 @@ import pytest
 from delta_cli import LockLost
 from delta_cli.engine.database import AWAY, Database
 from delta_cli.engine.embedded import EmbeddedServer
+from delta_cli.engine.errors import ConnectionFailed
+from delta_cli.engine.lock_session import LockSession
 from delta_cli.engine.locks import LocalLocker, PostgresAdvisoryLocker
 from tests.support.engine import seconds
 from tests.support.observing import Observer
@@ -251,3 +253,12 @@ async def test_local_locks_are_one_holder_s_at_a_time() -> None:
     assert await locker.with_advisory_lock(LOCK, never) is False
     held.open.set()
     assert await task is True
+
+
+async def test_who_asks_for_a_lock_of_a_session_that_is_closed_is_not_cancelled(dsn: str) -> None:
+    session = await LockSession.open(Database(dsn), silent_s=15)
+    asking = asyncio.create_task(session.try_lock(LOCK))
+    await asyncio.sleep(0)
+    await session.close()
+    with pytest.raises(ConnectionFailed):
+        await asking

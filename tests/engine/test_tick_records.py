@@ -20,6 +20,8 @@ from delta_cli import (
     TickRow,
     TickService,
     client_from_context,
+    component_logger,
+    handle_pass_result,
 )
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.ticks import service as service_module
@@ -400,3 +402,25 @@ async def test_a_service_runs_for_one_open_client_at_a_time(dsn: str) -> None:
             await other.tick("app")
         await one.close()
         assert await other.tick("app") is TickOutcome.SUCCESS
+
+
+async def handled_elsewhere() -> None:
+    await handle_pass_result(component_logger("app"), None, 2**70, None, "things")
+
+
+@pytest.mark.parametrize("work", [lambda: 2**63, handled_elsewhere])
+async def test_a_count_that_the_table_cannot_keep_is_a_failure_there_too(
+    dsn: str, work: Callable[[], Any]
+) -> None:
+    async with Client(dsn, config := app(work)) as client:
+        assert await client.tick("app") is TickOutcome.FAILED
+        row = await row_of(client)
+    assert health_of(row) == health_of(service_of(config).health())
+    assert row.last_error == "ValueError: work must return a count of 64 bits"
+    assert row.holder is None
+
+
+async def test_an_endless_patience_with_silent_workers_hinders_no_tick(dsn: str) -> None:
+    config = Config(worker_lost_after=timedelta(days=3_000))
+    async with Client(dsn, config) as client:
+        assert await client.tick("expire") is TickOutcome.SUCCESS

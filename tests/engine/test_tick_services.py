@@ -202,6 +202,26 @@ async def test_work_that_wants_to_end_more_than_itself_only_fails(
     assert service.health().consecutive_failures == 1
 
 
+async def cancelled() -> NoReturn:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("field", ["should_run", "startup"])
+async def test_a_function_that_is_cancelled_from_within_fails_the_tick_alone(field: str) -> None:
+    functions: dict[str, Any] = {field: cancelled}
+    service = TickService("app", HOUR, nothing, **functions)
+    assert await service.tick() is TickOutcome.FAILED
+    assert service.health().last_error == f"RuntimeError: {field} was cancelled from within"
+
+
+async def test_on_error_that_is_cancelled_from_within_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = TickService("app", HOUR, fail, on_error=lambda _: cancelled())
+    assert await service.tick() is TickOutcome.FAILED
+    assert [record.message for record in caplog.records] == ["pass failed", "on_error failed"]
+
+
 async def test_a_service_never_runs_two_at_a_time() -> None:
     open_gate, running = asyncio.Event(), 0
 

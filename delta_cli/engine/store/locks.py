@@ -1,10 +1,12 @@
 """Advisory locks, each taken by one session or one transaction, and the guard of who holds them."""
 
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Final, LiteralString
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.queries import lock as queries
+
+_MOST_MILLISECONDS: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ async def guard_transaction(connection: Connection, *, silent_s: float) -> None:
 
 
 def _milliseconds(seconds: float) -> str:
-    return str(max(1, round(seconds * 1000)))  # zero would switch the guard off
+    # Zero would switch the guard off, and the server takes no more than that.
+    return str(min(max(1, round(seconds * 1000)), _MOST_MILLISECONDS))
 
 
 async def ping(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from delta_cli.engine.cancelling import is_asked_to_end
 from delta_cli.engine.database import AWAY
 from delta_cli.engine.errors import LockLost
 from delta_cli.engine.failures import description_of
@@ -19,6 +20,8 @@ from delta_cli.engine.ticks.calling import call
 from delta_cli.engine.ticks.passes import PASS_FAILED
 
 _STOP_TIMEOUT_S: Final = 2.0
+#: What the table can keep.
+_MOST_COUNT: Final = 2**63
 
 
 @dataclass(slots=True)
@@ -107,8 +110,7 @@ class Attempt:
         except AWAY as error:
             self._away(error)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_asked_to_end():
                 raise
             self._failed(error, "work was cancelled from within")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a failure is what health is for
@@ -135,9 +137,14 @@ class Attempt:
             self._functions.startup = None
         count = await call(self._functions.work)
         if count is None:
+            count = self.run.count  # what handle_pass_result() was given
+        if count is None:
             return
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"work must return an int or None, not {type(count).__name__}")
+        if not -_MOST_COUNT <= count < _MOST_COUNT:
+            self.run.count = None
+            raise ValueError("work must return a count of 64 bits")
         self.run.count = count
 
     # Outcomes: the first is the one
@@ -170,6 +177,10 @@ class Attempt:
             return
         try:
             await call(self._functions.on_error, self._error)
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            self._log.exception("on_error failed")
         except (Exception, SystemExit):  # noqa: BLE001 - it was told of a failure, and changes nothing of it
             self._log.exception("on_error failed")
 
@@ -192,5 +203,9 @@ async def _named(field: str, function: Callable[[], Any]) -> Any:
         return await call(function)
     except AWAY:
         raise
+    except asyncio.CancelledError as error:
+        if is_asked_to_end():
+            raise
+        raise RuntimeError(f"{field} was cancelled from within") from error
     except (Exception, SystemExit) as error:
         raise RuntimeError(f"{field} raised {description_of(error)}") from error
