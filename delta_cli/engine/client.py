@@ -90,13 +90,17 @@ class Client:
     async def open(self) -> None:
         """Connect, check the schema, and make the application known."""
         await self._session.open()
-        self._ticks = Ticks(
-            self.database,
-            self._session.config,
-            hints=self._session.hints,
-            wake_here=self._wake_here,
-            may_judge=lambda: self._runtime is None or self._runtime.worker.may_judge,
-        )
+        try:
+            self._ticks = Ticks(
+                self.database,
+                self._session.config,
+                hints=self._session.hints,
+                wake_here=self._wake_here,
+                may_judge=lambda: self._runtime is None or self._runtime.worker.may_judge,
+            )
+        except BaseException:
+            await self._session.close()
+            raise
 
     async def close(self) -> None:
         """Stop working (a drain), end every subscription and close every connection."""

@@ -72,6 +72,11 @@ class Config:
         check_ticks(self.ticks, self.schema)
         if self.direct_dsn is not None:
             check_dsn(self.direct_dsn, "direct_dsn")
+        if not isinstance(self.namespaces, Mapping):
+            raise ConfigError(
+                f"namespaces must be a mapping of names to NamespaceConfigs, "
+                f"got {self.namespaces!r}"
+            )
         for name, namespace in self.namespaces.items():
             check_namespace(name)
             if not isinstance(namespace, NamespaceConfig):

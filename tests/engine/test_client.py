@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -7,6 +8,7 @@ import pytest
 
 from delta_cli import (
     Client,
+    Config,
     InformOptions,
     Resource,
     ResourceState,
@@ -150,3 +152,14 @@ async def test_waiting_until_nothing_is_due_outlasts_an_outage(
     async with working(dsn, item_controller(Stage(opened=True).work)) as client:
         await client.wait_until_drained()
     assert asked > 1
+
+
+async def test_a_client_that_refuses_to_open_leaves_no_connection(
+    dsn: str, observer: Observer
+) -> None:
+    client = Client(dsn, Config(cleaner_interval=timedelta(days=40_000)))
+    with pytest.raises(ConfigError, match="interval of tick 'clean'"):
+        await client.open()
+    sessions = "select pid from pg_stat_activity where application_name like 'delta %-%'"
+    sessions += " and datname = current_database()"
+    assert await observer.rows(sessions) == []
