@@ -34,7 +34,14 @@ def find_application(settings: Settings) -> "Config | None":
     if settings.app.value is None:
         return None
     config = load_config(settings.app.value)
-    return config if settings.schema.value is None else _replaced(config, settings.schema.value)
+    return (
+        config if settings.schema.value is None else _replaced(config, schema=settings.schema.value)
+    )
+
+
+def not_started(config: "Config | None") -> "Config | None":
+    """The application for a command that starts no worker: what operators have set stays."""
+    return None if config is None else _replaced(config, namespaces={})
 
 
 def load_config(spec: str) -> "Config":
@@ -151,7 +158,7 @@ def _culprit(error: BaseException) -> str | None:
     return f"at {frames[-1].filename}, line {frames[-1].lineno}" if frames else None
 
 
-def _replaced(config: "Config", schema: str) -> "Config":
+def _replaced(config: "Config", **settings: Any) -> "Config":
     from dataclasses import replace
 
-    return replace(config, schema=schema)
+    return replace(config, **settings)

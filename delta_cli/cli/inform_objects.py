@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from delta_cli.cli import output
+from delta_cli.cli.application import not_started
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.given_objects import Decode, GivenObjects, raw_decoder, typed_decoder
 from delta_cli.cli.output import Format
@@ -56,7 +57,7 @@ async def inform_objects(
 ) -> ExitCode:
     """Store the objects and print the counts. Exit 1 when any was refused."""
     opts = given.opts()
-    async with open_client(settings, config) as client:
+    async with open_client(settings, not_started(config)) as client:
         objects = GivenObjects(
             _decoder(client, kind, given, opts),
             texts=given.texts,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from delta_cli.cli import output
+from delta_cli.cli.application import not_started
 from delta_cli.cli.durations import duration_of, parse_duration, parse_time
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.nearest import check_kind_known
@@ -55,7 +56,8 @@ async def queue_run(
         timeout_s = parse_duration(asked.timeout, "--timeout").total_seconds()
     if asked.after is not None and asked.everything:
         raise ConfigError("--after and --all exclude each other")
-    async with open_client(settings, config) as client:
+    ours = config if asked.foreground else not_started(config)
+    async with open_client(settings, ours) as client:
         options = InformOptions(
             after=await _after(client, asked.after),
             limit=asked.limit,

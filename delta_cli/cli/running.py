@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.stopping import end_within
+
+_PATIENCE_S: Final = 5.0
 
 
 def run_async(
@@ -35,6 +38,8 @@ async def _until_terminated(
     try:
         return await coroutine
     except asyncio.CancelledError:
+        # All is closed; but Python would wait for a thread that hangs, as a tick's plain work may.
+        end_within(_PATIENCE_S, ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED)
         if terminated:
             return ExitCode.TERMINATED
         raise

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from delta_cli.cli import output
-from delta_cli.cli.application import find_application
+from delta_cli.cli.application import find_application, not_started
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.nearest import unknown
 from delta_cli.cli.output import Format
@@ -29,7 +29,7 @@ async def force(settings: Settings, name: str, output_format: Format) -> ExitCod
     """Run it now. Raises NotFound, and DeltaError for what it raised."""
     config = find_application(settings)
     kept = _KeptFailure()
-    async with open_client(settings, config) as client:
+    async with open_client(settings, not_started(config)) as client:
         with kept.instead_of_log():
             outcome = await _tick(client, name)
         row = next(row for row in await client.ticks() if row.name == name)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,25 @@ def test_a_tick_that_is_switched_off_exits_9(quick: Here) -> None:
     assert "tick asleep was skipped: switched off" in done.err
     record = forced(quick, *APP, "asleep", code=9)
     assert (record["enabled"], record["last_skip_reason"]) == (False, "switched off")
+
+
+def test_a_forced_tick_leaves_alone_what_operators_have_set(quick: Here) -> None:
+    quick("namespaces", "set", "eu", "--max-workers", "2").expect(0)
+    forced(quick, *APP, "nightly")
+    (eu,) = quick("namespaces", "-o", "json").expect(0).json()
+    assert (eu["name"], eu["max_workers"]) == ("eu", 2)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_tick_that_hangs_in_a_thread_can_be_interrupted(
+    delta: CommandLine, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    environ = {"TICKING_FOLDER": str(tmp_path)}
+    with delta.started("tick", *APP, "hanging", environ=environ) as process:
+        until((tmp_path / "begun").exists)
+        process.send_signal(number)
+        done = ended(process).expect(code)
+    assert "threads still run; the process ends without them" in done.err
 
 
 # The last runs

@@ -1,11 +1,12 @@
-"""An application whose ticks go well, fail, are switched off, or last until they are let go."""
+"""An application whose ticks go well, fail, are switched off, last, or hang in a thread."""
 
 import asyncio
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
-from delta_cli import Config, TickService
+from delta_cli import Config, NamespaceConfig, TickService
 
 FOLDER = Path(os.environ.get("TICKING_FOLDER", "."))
 INTERVAL = timedelta(hours=1)
@@ -22,11 +23,18 @@ async def wait() -> int:
     return 1
 
 
+def hang() -> None:
+    (FOLDER / "begun").touch()
+    time.sleep(120)
+
+
 config = Config(
+    namespaces={"eu": NamespaceConfig(max_workers=5)},
     ticks=[
         TickService("nightly", INTERVAL, lambda: 3),
         TickService("broken", INTERVAL, fail),
         TickService("asleep", INTERVAL, lambda: 1, should_run=lambda: False),
         TickService("slow", INTERVAL, wait),
-    ]
+        TickService("hanging", INTERVAL, hang),
+    ],
 )
