@@ -149,7 +149,10 @@ class Runtime:
     async def run(self) -> WorkerSummary:
         """Work until told to stop."""
         began = time.monotonic()
-        await while_away("worker", self._register)
+        if not await self._register_unless_stopped():
+            return WorkerSummary(
+                self.worker.id, self.worker.counts, drained=True, returned=0, stuck_threads=0
+            )
         if time.monotonic() - began > self.worker.config.heartbeat_interval.total_seconds():
             self.worker.reconnected = time.monotonic()
         self.registered.set()
@@ -238,6 +241,19 @@ class Runtime:
         return True
 
     # Beginning
+
+    async def _register_unless_stopped(self) -> bool:
+        """Whether this worker has registered; not when it was told to stop while that waited."""
+        registering = asyncio.create_task(while_away("worker", self._register))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([registering, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if registering.done():
+                await registering
+                return True
+            return False
+        finally:
+            await cancel_all(registering, stopping)
 
     async def _register(self) -> None:
         worker = self.worker

@@ -223,6 +223,20 @@ async def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(
         await observer.connection.close()
 
 
+async def test_a_worker_that_waits_for_the_database_to_start_can_be_stopped(
+    own_server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(opened=True)
+    async with Client(own_server.dsn, quick_config(item_controller(stage.work))) as client:
+        await asyncio.to_thread(own_server.stop, force=True)
+        starting = asyncio.create_task(client.start())
+        await eventually(lambda: "database away, waiting" in caplog.text, within=20)
+        async with asyncio.timeout(30):
+            await client.stop()
+            await starting
+        assert await client.wait() is None
+
+
 async def test_a_stop_while_the_database_is_away_ends_all_the_same(
     own_server: EmbeddedServer,
 ) -> None:
