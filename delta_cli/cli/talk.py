@@ -1,8 +1,10 @@
 """Talk to the person at the terminal, on stderr only: notes, warnings, questions."""
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Generator
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -49,22 +51,24 @@ def confirm(question: str, *, typed: str | None = None) -> bool | None:
     if not is_interactive():
         return None
     expected = "[y/N]" if typed is None else f"Type {harmless_lines(typed)} to go on:"
-    write_stderr(f"{harmless_lines(question)} {expected} ")
-    answer = _read_line()
+    with _ended_by_signals():
+        write_stderr(f"{harmless_lines(question)} {expected} ")
+        answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         write_stderr("\n")
     answer = answer.strip()
     return answer.lower() in ("y", "yes") if typed is None else answer == typed
 
 
-def _read_line() -> str:
-    """A line of stdin. Signals end it at once: no event loop looks at them while it waits."""
+@contextlib.contextmanager
+def _ended_by_signals() -> Generator[None]:
+    """Let signals end a question at once: no event loop looks at them while it waits."""
     handlers = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
     }
     try:
-        return sys.stdin.readline()
+        yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
