@@ -5,6 +5,7 @@ serialises the commits of a whole server, so it never rides in the transaction o
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
@@ -25,6 +26,7 @@ CONTROL: Final = "control"  # no payload: limits, grants, pauses or cancels have
 
 #: Lanes of one batch that are hinted at one by one; of more, only the kind.
 _MOST_LANES: Final = 8
+_FLUSH_TIMEOUT_S: Final = 1.0
 
 
 def lanes_of(kind: str, namespaces: Iterable[str]) -> set[str]:
@@ -63,11 +65,24 @@ class HintSender:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._waiting = self._waiting, set()
-            try:
-                async with self._database.connection() as connection:
-                    for channel, payload in batch:
-                        await events.notify(connection, channel, payload)
-            except (*AWAY, psycopg.Error) as error:
-                log.debug("hints dropped", extra={"error": mask_secrets(str(error))})
+            await self._send_waiting()
             await asyncio.sleep(self._merge_over)
+
+    async def flush(self) -> None:
+        """Send what waits still, if that does not take long: this process may end right after."""
+        if self._waiting:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_TIMEOUT_S):
+                    await self._send_waiting()
+
+    async def _send_waiting(self) -> None:
+        batch, self._waiting = self._waiting, set()
+        try:
+            async with self._database.connection() as connection:
+                for channel, payload in batch:
+                    await events.notify(connection, channel, payload)
+        except asyncio.CancelledError:
+            self._waiting |= batch  # a hint may come twice
+            raise
+        except (*AWAY, psycopg.Error) as error:
+            log.debug("hints dropped", extra={"error": mask_secrets(str(error))})

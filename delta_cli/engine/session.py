@@ -102,6 +102,8 @@ class Session:
         try:
             await cancel_all(*self._background)
             self._background.clear()
+            if self._hints is not None:
+                await self._hints.flush()
         finally:
             self._listeners.clear()
             await self._exits.aclose()

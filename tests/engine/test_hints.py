@@ -76,3 +76,19 @@ async def test_a_hint_that_is_refused_is_dropped_and_the_next_one_sent(
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     await database.close()
+
+
+@pytest.mark.parametrize("scope", ["kind", "namespace"])
+async def test_a_client_that_closes_right_after_a_command_still_sends_its_hint(
+    dsn: str, observer: Observer, heard: list[str], scope: str
+) -> None:
+    await observer.do("insert into delta_controller (kind, parallelism) values ('default', 1)")
+    await observer.do(
+        "insert into delta_namespace (name) values ('default') on conflict do nothing"
+    )
+    async with Client(dsn) as client:
+        await client.control.pause(scope, "default")
+    async with Client(dsn) as client:
+        await client.control.resume(scope, "default")
+    lane = "default" if scope == "kind" else "default default"
+    await eventually(lambda: f"delta.work {lane}" in heard)
