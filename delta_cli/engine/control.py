@@ -63,6 +63,8 @@ class ControlPlane:
         _check_text("name", name)
         _check_text("reason", reason)
         _check_text("actor", actor)
+        if not isinstance(lasting, timedelta | None):
+            raise ConfigError(f"lasting must be a timedelta or None, got {lasting!r}")
         if lasting is not None and not timedelta(0) < lasting <= _LONGEST_PAUSE:
             raise ConfigError(
                 f"lasting must be longer than zero and at most {_LONGEST_PAUSE.days} days, "

@@ -394,6 +394,7 @@ BAD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reason must have at most 1000 characters": ("namespace", "eu", {"reason": "x" * 1001}),
     "actor .* holds a character": ("namespace", "eu", {"actor": "\ud800"}),
     "lasting must be longer than zero": ("namespace", "eu", {"lasting": seconds(0)}),
+    "lasting must be a timedelta or None, got 5": ("namespace", "eu", {"lasting": 5}),
     "lasting .* got -1 day": ("namespace", "eu", {"lasting": timedelta(days=-1)}),
     "lasting .* at most 3650 days": ("namespace", "eu", {"lasting": timedelta(days=4_000)}),
 }

@@ -40,6 +40,18 @@ def test_what_is_no_service_is_refused(wrong: Any) -> None:
         Config(ticks=[wrong])
 
 
+@pytest.mark.parametrize("wrong", [None, 3, "app", tick("app")])
+def test_ticks_that_are_no_list_are_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="ticks must be a list of TickServices, got"):
+        Config(ticks=wrong)
+
+
+def test_namespaces_that_are_no_mapping_are_refused() -> None:
+    wrong: Any = ["eu"]
+    with pytest.raises(ConfigError, match=r"namespaces must be a mapping .*, got \['eu'\]"):
+        Config(namespaces=wrong)
+
+
 def test_locks_differ_between_schemas_and_names() -> None:
     ids = {stable_lock_id(schema, name) for schema in ("a", "b") for name in ("ab", "b")}
     assert len(ids) == 4

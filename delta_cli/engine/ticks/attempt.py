@@ -45,6 +45,7 @@ class Attempt:
         self.outcome: TickOutcome | None = None
         self._error: BaseException | None = None
         self._started: float = time.monotonic()
+        self._has_overrun: bool = False
         self._functions: TickFunctions = functions
         self._book: TickBook = book
         self._log: ComponentLogger = log
@@ -105,6 +106,10 @@ class Attempt:
             return
         self._book.started(self.begun)
         self._started = time.monotonic()
+        # At the time, since what hangs may never end.
+        overrunning = asyncio.get_running_loop().call_later(
+            self._interval.total_seconds(), self._warn_if_overrun
+        )
         try:
             await self._work()
         except AWAY as error:
@@ -117,6 +122,8 @@ class Attempt:
             self._failed(error, description_of(error))
         else:
             self._succeeded()
+        finally:
+            overrunning.cancel()
         self._warn_if_overrun()
         await self._book.write_if_there()
 
@@ -189,10 +196,12 @@ class Attempt:
         return round((time.monotonic() - self._started) * 1000, 3)
 
     def _warn_if_overrun(self) -> None:
+        """Once a run, with how long it has taken by then."""
         interval_s = self._interval.total_seconds()
-        if self._elapsed_ms > interval_s * 1000:
+        if not self._has_overrun and self._elapsed_ms >= interval_s * 1000:
+            self._has_overrun = True
             self._log.warning(
-                "tick overran its interval",
+                "tick overruns its interval",
                 extra={"duration_ms": self._elapsed_ms, "interval_s": interval_s},
             )
 
