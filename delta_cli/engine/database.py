@@ -264,6 +264,14 @@ def is_unconnected(error: BaseException) -> bool:
     return isinstance(error, AWAY)
 
 
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether a pass that raised this has met one of AWAY, and has not failed itself.
+
+    A statement that was cancelled, as by a statement_timeout, will be so each time.
+    """
+    return isinstance(error, AWAY) and not isinstance(error, errors.QueryCanceled)
+
+
 async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
     """Run one step, again while the database is away or refuses for now, and say so.
 

@@ -97,6 +97,13 @@ async def test_an_unavailable_database_is_no_failure_but_the_run_is_skipped() ->
     assert service.health().last_success is None
 
 
+async def test_a_statement_that_takes_too_long_is_a_failure() -> None:
+    error = psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+    service = service_with(0, error)
+    assert await service.tick() is TickOutcome.FAILED
+    assert service.health().last_error == f"QueryCanceled: {error}"
+
+
 async def test_another_error_is_seen_by_health() -> None:
     service = service_with(0, ValueError("no"))
     assert await service.tick() is TickOutcome.FAILED

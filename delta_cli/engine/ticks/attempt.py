@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from delta_cli.engine.cancelling import is_asked_to_end
-from delta_cli.engine.database import AWAY
+from delta_cli.engine.database import AWAY, is_unavailable
 from delta_cli.engine.errors import LockLost
 from delta_cli.engine.failures import description_of
 from delta_cli.engine.locks import AdvisoryLocker
@@ -112,14 +112,15 @@ class Attempt:
         )
         try:
             await self._work()
-        except AWAY as error:
-            self._away(error)
         except asyncio.CancelledError as error:
             if is_asked_to_end():
                 raise
             self._failed(error, "work was cancelled from within")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a failure is what health is for
-            self._failed(error, description_of(error))
+            if is_unavailable(error):
+                self._away(error)
+            else:
+                self._failed(error, description_of(error))
         else:
             self._succeeded()
         finally:

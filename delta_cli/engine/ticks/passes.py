@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from delta_cli.engine.database import AWAY
+from delta_cli.engine.database import is_unavailable
 from delta_cli.engine.failures import description_of
 from delta_cli.engine.model import SkipReason
 from delta_cli.engine.ticks.base import component_logger, current_run
@@ -39,7 +39,7 @@ async def handle_pass_result(
     run = current_run.get()
     if run is not None:
         run.count, run.count_key = count, count_key
-    if isinstance(error, AWAY):
+    if is_unavailable(error):
         if run is not None:
             run.skip_reason = SkipReason.DATABASE_UNAVAILABLE
         return
