@@ -46,9 +46,7 @@ async def pgbouncer(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(
-    folder: Path, target: Mapping[str, Any], port: int, mode: str
-) -> subprocess.Popen[Any]:
+def _start(folder: Path, target: Mapping[str, Any], port: int, mode: str) -> subprocess.Popen[Any]:
     assert PROGRAM is not None
     folder.mkdir()
     settings = folder / "pgbouncer.ini"
