@@ -23,6 +23,7 @@ from delta_cli.cli.records import (
 )
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import note
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
@@ -67,7 +68,7 @@ async def list_resources(
         page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
         rows = [row async for row in page]
         if kind is not None and not rows:
-            await check_kind_known(client, kind)
+            await _note_unknown(client, kind)
         return rows
 
     return await show(
@@ -91,6 +92,14 @@ def _write_page(rows: "Sequence[ResourceRow]", limit: int | None, output_format:
     )
     if len(rows) > len(shown):
         output.remark(f"there are more: go on with --after {shown[-1].id}")
+
+
+async def _note_unknown(client: "Client", kind: str) -> None:
+    """An empty list is an answer; that the kind may be mistyped is said beside it."""
+    try:
+        await check_kind_known(client, kind)
+    except NotFound as error:
+        note(f"{error.message}; {error.hint}")
 
 
 async def get_resource(

@@ -64,8 +64,10 @@ class PostgresAdvisoryLocker:
 
     async def with_advisory_lock(self, lock_id: int, fn: Callable[[], Awaitable[None]]) -> bool:
         """As `AdvisoryLocker` says. Raises one of AWAY when no lock can be asked for."""
-        # A session may take its own lock twice, so what it holds is refused here.
-        if lock_id in self._held:
+        # A session may take its own lock twice, so what it holds is refused here. Behind a pooler
+        # a lock keeps one of its few server sessions, and what runs under it needs another: one
+        # lock at a time, or the locks of a worker would take them all.
+        if lock_id in self._held or (self._held and self._database.is_pooled):
             return False
         self._held.add(lock_id)
         try:

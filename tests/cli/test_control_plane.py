@@ -271,7 +271,7 @@ def test_inform_runs_are_listed_the_newest_first(quick: Here, registered: None) 
 
 def test_informs_of_a_kind_that_is_not_there_exit_5(quick: Here, registered: None) -> None:
     done = quick("informs", "itme").expect(5)
-    assert "known kinds: item" in done.err
+    assert "did you mean 'item'?" in done.err
 
 
 def test_hostile_reasons_reach_no_terminal(quick: Here, inform: Inform, dsn: str) -> None:

