@@ -178,7 +178,7 @@ class Work:
 
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_lost_lock_connection_cancels_the_pass_and_is_a_failure(
-    dsn: str, observer: Observer, is_async: bool
+    dsn: str, observer: Observer, caplog: pytest.LogCaptureFixture, is_async: bool
 ) -> None:
     work = Work()
     service = TickService("app", seconds(3600), work.run if is_async else work.run_in_thread)
@@ -186,6 +186,7 @@ async def test_a_lost_lock_connection_cancels_the_pass_and_is_a_failure(
         ticking = asyncio.create_task(client.tick("app"))
         await eventually(work.begun.is_set)
         assert await end_session_of_locks(dsn) == 1
+        await eventually(lambda: "lock connection lost" in caplog.messages)
         if is_async:  # a thread cannot be ended
             await eventually(work.ended.is_set, within=2)
         work.open.set()
