@@ -53,7 +53,7 @@ def outcomes(
     claimed: list[Resource[Any]], landing: Landing, category: EventCategory | None
 ) -> list[Outcome]:
     """How their works ended."""
-    return [Outcome(one.id, one.term, one.generation, landing, category, 0.1) for one in claimed]
+    return [Outcome(one, landing, category, 0.1) for one in claimed]
 
 
 async def drain(dsn: str, category: EventCategory | None) -> float:

@@ -85,10 +85,11 @@ class Slots:
                 held[NAMESPACE, namespace] += count
         return held
 
-    def take(self, kind: str, namespace: str) -> None:
-        """A row was claimed."""
-        self._by_lane[kind, namespace] += 1
-        self.in_use += 1
+    def take(self, lanes: Iterable[Lane]) -> None:
+        """Rows were claimed; `lanes`: the lane of each."""
+        taken = Counter(lanes)
+        self._by_lane.update(taken)
+        self.in_use += taken.total()
 
     def free(self, kind: str, namespace: str) -> None:
         """Its work has ended."""

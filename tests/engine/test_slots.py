@@ -27,7 +27,7 @@ class Case:
         slots = Slots(self.parallelism)
         slots.limit(self.max_workers, {})
         for lane in self.running:
-            slots.take(*lane)
+            slots.take([lane])
         return slots
 
     def in_use(self, shares: dict[Lane, int]) -> Counter[Lane]:
@@ -102,7 +102,7 @@ def test_what_a_limited_lane_cannot_use_goes_to_the_others() -> None:
 def test_a_lane_that_comes_late_gets_the_next_slots_that_are_free() -> None:
     slots = Slots({"user": 10})
     for _ in range(9):
-        slots.take("user", "acme")
+        slots.take([("user", "acme")])
     assert slots.allocate([("user", "acme"), ("user", "beta")], 100) == {("user", "beta"): 1}
 
 
@@ -112,7 +112,7 @@ def test_lanes_take_turns_at_a_single_slot() -> None:
     for _ in range(20):
         (lane,) = slots.allocate([("user", "acme"), ("user", "beta")], 100)
         served[lane] += 1
-        slots.take(*lane)
+        slots.take([lane])
         slots.free(*lane)
     assert served == {("user", "acme"): 10, ("user", "beta"): 10}
 
@@ -120,7 +120,7 @@ def test_lanes_take_turns_at_a_single_slot() -> None:
 def test_a_limit_that_was_lowered_holds_as_works_end() -> None:
     slots = Slots({"user": 10})
     for _ in range(3):
-        slots.take("user", "acme")
+        slots.take([("user", "acme")])
     slots.limit({"acme": 2}, {})
     assert slots.allocate([("user", "acme")], 100) == {}
     slots.free("user", "acme")
@@ -182,7 +182,7 @@ def test_a_slot_of_the_fleet_is_held_from_before_the_claim_until_the_outcome_is_
     slots.reserve(shares)
     assert slots.allocate([lane], 100) == {}
     slots.settle(shares)
-    slots.take(*lane)
+    slots.take([lane])
     assert slots.allocate([lane], 100) == {}
     slots.free(*lane)
     assert slots.allocate([lane], 100, unwritten=[lane]) == {}

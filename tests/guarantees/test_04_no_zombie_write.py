@@ -30,9 +30,7 @@ LANDINGS = {
 
 
 async def complete_late(database: Database, row: dict[str, Any], landing: Landing) -> set[int]:
-    outcome = Outcome(
-        row["id"], row["term"], row["generation"], landing, EventCategory.OBJECT_SYNCED, 1.0
-    )
+    outcome = Outcome(claim_of(row), landing, EventCategory.OBJECT_SYNCED, 1.0)
     async with database.connection() as connection:
         return await work.complete(connection, [outcome])
 
@@ -140,5 +138,5 @@ async def claim(database: Database, worker_id: int) -> dict[str, Any]:
 
 
 def claim_of(row: dict[str, Any]) -> Any:
-    """As much of a claim as a release looks at."""
-    return type("Claim", (), {"id": row["id"], "term": row["term"]})()
+    """As much of a claim as a completion and a release look at."""
+    return type("Claim", (), {name: row[name] for name in ("id", "term", "generation")})()

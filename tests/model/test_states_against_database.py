@@ -552,7 +552,7 @@ def _outcome(claim: Claim, ending: Ending) -> Outcome:
             landing = landing_after_snooze(claim.attempt, delay)
         case Ending.DELETE:
             landing, category = landing_after_delete(claim.attempt), EventCategory.OBJECT_DELETED
-    return Outcome(claim.id, claim.term, claim.generation, landing, category, 1.0, error)
+    return Outcome(claim, landing, category, 1.0, error)
 
 
 @pytest.mark.timeout(max(120, 2 * EXAMPLES))

@@ -78,8 +78,7 @@ class Hand:
         slots.reserve(shares)
         claimed = await self.claim_blindly(connection, shares.get(lane, 0), lane)
         slots.settle(shares)
-        for one in claimed:
-            slots.take(one.kind, one.namespace)
+        slots.take((one.kind, one.namespace) for one in claimed)
         self.working += claimed
         return len(claimed)
 
@@ -100,14 +99,7 @@ class Hand:
     async def write(self, connection: Connection) -> None:
         """Write all outcomes."""
         ended = [
-            Outcome(
-                one.id,
-                one.term,
-                one.generation,
-                landing_after_success(),
-                EventCategory.OBJECT_SYNCED,
-                1.0,
-            )
+            Outcome(one, landing_after_success(), EventCategory.OBJECT_SYNCED, 1.0)
             for one in self.ended
         ]
         if ended:

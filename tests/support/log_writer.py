@@ -58,7 +58,7 @@ async def completed(connection: Connection, outcomes: list[Outcome], chance: ran
 
 def outcome(resource: Resource[Any], chance: random.Random) -> Outcome:
     category = chance.choice(CATEGORIES)
-    return Outcome(resource.id, resource.term, resource.generation, AGAIN, category, 0.1)
+    return Outcome(resource, AGAIN, category, 0.1)
 
 
 async def write(dsn: str, seed: int) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import psycopg
 
-from delta_cli.engine.database import LastingConnection, while_away
+from delta_cli.engine.database import Connection, LastingConnection, while_away
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 1_000
 #: How long a row that somebody else holds is left alone before it is tried again.
 _HELD_WAIT_S: Final = 0.05
+#: How long after the last such row batches are written around what is held.
+_AROUND_S: Final = 1.0
 _MOST_MESSAGE: Final = 4096
 
 
@@ -43,6 +45,7 @@ class Completer:
         self._waiting: list[Outcome] = []
         self._held: list[Outcome] = []
         self._try_held_at: float = 0.0  # time.monotonic()
+        self._around_until: float = 0.0  # time.monotonic()
         self._flushing: list[Outcome] = []
         self._wake: asyncio.Event = asyncio.Event()
         self._empty: asyncio.Event = asyncio.Event()
@@ -57,12 +60,12 @@ class Completer:
     def lanes(self) -> list[Lane]:
         """The lane of each outcome that is not written yet."""
         unwritten = (*self._waiting, *self._held, *self._flushing)
-        return [(outcome.kind, outcome.namespace) for outcome in unwritten]
+        return [(outcome.claim.kind, outcome.claim.namespace) for outcome in unwritten]
 
     @property
     def ids(self) -> set[int]:
         """The resources whose outcomes are not written yet."""
-        return {outcome.id for outcome in (*self._waiting, *self._held, *self._flushing)}
+        return {outcome.claim.id for outcome in (*self._waiting, *self._held, *self._flushing)}
 
     def put(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -117,15 +120,18 @@ class Completer:
 
     def _newest(self, batch: list[Outcome]) -> list[Outcome]:
         """Without what has a newer claim beside it: a write answers in ids, not in terms."""
-        if len({outcome.id for outcome in batch}) == len(batch):
+        if len({outcome.claim.id for outcome in batch}) == len(batch):
             return batch
         terms: dict[int, int] = {}
+        for claim in (outcome.claim for outcome in batch):
+            terms[claim.id] = max(claim.term, terms.get(claim.id, 0))
+        newest: list[Outcome] = []
         for outcome in batch:
-            terms[outcome.id] = max(outcome.term, terms.get(outcome.id, 0))
-        for outcome in batch:
-            if outcome.term < terms[outcome.id]:
+            if outcome.claim.term == terms[outcome.claim.id]:
+                newest.append(outcome)
+            else:
                 self._drop(outcome, "finished too late")
-        return [outcome for outcome in batch if outcome.term == terms[outcome.id]]
+        return newest
 
     async def _write(self, batch: list[Outcome]) -> None:
         try:
@@ -135,19 +141,28 @@ class Completer:
 
     async def _flush(self, batch: list[Outcome]) -> None:
         async with self._connection.use() as connection:
-            written = await work.complete(connection, batch)
-            left_out = [outcome for outcome in batch if outcome.id not in written]
+            written = await self._complete(connection, batch)
+            left_out = [one.claim for one in batch if one.claim.id not in written]
             held = await work.still_held(connection, left_out) if left_out else set[int]()
         self._hints.send(EVENT)
+        if held:
+            self._around_until = time.monotonic() + _AROUND_S
+            if not self._held:
+                self._try_held_at = time.monotonic() + _HELD_WAIT_S
         for outcome in batch:
-            if outcome.id in written:
+            if outcome.claim.id in written:
                 self._count(outcome)
-            elif outcome.id in held:
-                if not self._held:
-                    self._try_held_at = time.monotonic() + _HELD_WAIT_S
+            elif outcome.claim.id in held:
                 self._held.append(outcome)
             else:
                 self._drop(outcome, "finished too late")
+
+    async def _complete(self, connection: Connection, batch: list[Outcome]) -> set[int]:
+        """Write a batch; while somebody holds rows of ours, around such rows."""
+        if time.monotonic() >= self._around_until:
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                return await work.complete(connection, batch)
+        return await work.complete_around(connection, batch)
 
     async def _write_apart(self, batch: list[Outcome], error: psycopg.Error) -> None:
         """One outcome that the database refuses must not keep the others from being written."""
@@ -159,7 +174,11 @@ class Completer:
         (outcome,) = batch
         log.error(
             "outcome refused",
-            extra={"component": "completer", "id": outcome.id, "error": mask_secrets(str(error))},
+            extra={
+                "component": "completer",
+                "id": outcome.claim.id,
+                "error": mask_secrets(str(error)),
+            },
         )
         # The outcome's own error may be all that is refused.
         landings = [outcome.landing] if outcome.error is not None else []
@@ -173,7 +192,7 @@ class Completer:
 
     def _drop(self, outcome: Outcome, reason: str) -> None:
         self._worker.counts.lost += 1
-        fields = {"id": outcome.id, "term": outcome.term, "reason": reason}
+        fields = {"id": outcome.claim.id, "term": outcome.claim.term, "reason": reason}
         log.warning("outcome dropped", extra={"component": "completer"} | fields)
 
     def _count(self, outcome: Outcome) -> None:

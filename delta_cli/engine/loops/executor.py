@@ -62,7 +62,7 @@ class Cancelled(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Runner:
-    """One long-lived task. `deadline` is the event loop's time; None while it may run for ever.
+    """One long-lived task. `deadline` is of time.perf_counter(); None while it may run for ever.
 
     `interrupted` is why its work was cancelled, which counts whatever the work makes of that.
     """
@@ -112,8 +112,7 @@ class Executor:
 
     def submit(self, claims: list[Resource[Any]]) -> None:
         """Take claimed resources; their works start in turn."""
-        for claim in claims:
-            self._worker.slots.take(claim.kind, claim.namespace)
+        self._worker.slots.take((claim.kind, claim.namespace) for claim in claims)
         self._queue.extend(claims)
         if self._early:
             self._cancel_early(claims)
@@ -126,7 +125,7 @@ class Executor:
         try:
             while self._broken is None:
                 await asyncio.sleep(_WATCH_INTERVAL_S)
-                self._interrupt_overdue(self._loop.time())
+                self._interrupt_overdue(time.perf_counter())
             raise self._broken
         finally:
             # Before the runners are cancelled: they must not take it for a deadline.
@@ -145,8 +144,7 @@ class Executor:
         for runner in self._runners:
             claim = runner.claim
             if claim is not None and claim.id == resource_id and claim.term == term:
-                now = asyncio.get_running_loop().time()
-                self._interrupt(runner, runner.interrupted or error, now)
+                self._interrupt(runner, runner.interrupted or error, time.perf_counter())
                 return
         # It may be on its way from the database. If it has ended, this is forgotten in time.
         self._early[resource_id, term] = actor
@@ -246,7 +244,7 @@ class Executor:
         runner.interrupted = None
         thread = runner.thread = None
         if kind.timeout_s is not None:
-            runner.deadline = asyncio.get_running_loop().time() + kind.timeout_s
+            runner.deadline = started + kind.timeout_s
         error: BaseException | None = None
         try:
             claim.decode_with(kind.decode)
@@ -342,29 +340,9 @@ class Executor:
         self, kind: _Kind, claim: Resource[Any], error: BaseException | None, duration_ms: float
     ) -> Outcome:
         if error is None:
-            return Outcome(
-                claim.id,
-                claim.term,
-                claim.generation,
-                _SUCCESS,
-                EventCategory.OBJECT_SYNCED,
-                duration_ms,
-                None,
-                claim.kind,
-                claim.namespace,
-            )
+            return Outcome(claim, _SUCCESS, EventCategory.OBJECT_SYNCED, duration_ms)
         landing, category, kept = self._land(kind, claim, error)
-        return Outcome(
-            claim.id,
-            claim.term,
-            claim.generation,
-            landing,
-            category,
-            duration_ms,
-            kept,
-            claim.kind,
-            claim.namespace,
-        )
+        return Outcome(claim, landing, category, duration_ms, kept)
 
     def _land(
         self, kind: _Kind, claim: Resource[Any], error: BaseException

@@ -130,33 +130,32 @@ returning
 
 # Land finished works: states, errors and events of a whole batch. Rows are found through their key
 # only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
-# planner the index of leases, which it then reads once per row. What is locked is updated by its
-# place in the table, which saves a second search. A row that somebody holds for the moment, or has
-# moved since the statement began, is skipped rather than waited for: the caller tries it again. A
-# column that is the same for all rows comes once beside an empty array. The advisory lock is taken
+# planner the index of leases, which it then reads once per row. What is found is updated by its place
+# in the table, which saves a second search; its term is asked once more, of the row as it is when
+# its turn has come. For a row that somebody holds there is little patience, and then the statement
+# fails: to lock each row beforehand would cost a tenth of a completion. A column that is the same for
+# all rows comes once beside an empty array. The advisory lock is taken, and waited for without end,
 # when all rows are updated and before the first event id is drawn, and held until the commit, so
 # that ids become visible in order.
 COMPLETE: Final[LiteralString] = """
-with outcome as materialized (
+with patience as materialized (
+    select set_config('lock_timeout', '50ms', true)
+), outcome as materialized (
     select
         held.tid,
         coalesce(outcome.generation, %(generation_of_all)s::int) as generation,
         coalesce(outcome.state, %(state_of_all)s)::delta_resource_state as state,
         coalesce(outcome.attempt, %(attempt_of_all)s::int) as attempt,
         coalesce(outcome.delay_s, %(delay_of_all)s::float8) as delay_s,
-        case
-            -- Gone is only what was worked, not what has been informed since.
-            when held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int)
-                and coalesce(outcome.state, %(state_of_all)s) = 'deleted' then null
-            else coalesce(outcome.category, %(category_of_all)s)::delta_event_category
-        end as category,
+        coalesce(outcome.category, %(category_of_all)s)::delta_event_category as category,
         outcome.duration_ms,
         outcome.error::jsonb as error,
+        outcome.term,
         held.worker_id,
         held.attempt as claimed_attempt,
-        held.generation <> coalesce(outcome.generation, %(generation_of_all)s::int) as moved,
         coalesce(outcome.state, %(state_of_all)s) = 'synced' as synced
-    from unnest(
+    from patience
+    cross join unnest(
         %(ids)b::bigint[], %(terms)b::int[], %(durations)b::float8[], %(generations)b::int[],
         %(states)b::text[], %(attempts)b::int[], %(delays)b::float8[], %(categories)b::text[],
         %(errors)b::text[]
@@ -164,20 +163,22 @@ with outcome as materialized (
         id, term, duration_ms, generation, state, attempt, delay_s, category, error
     )
     cross join lateral (
-        select ctid as tid, worker_id, attempt, generation
+        select ctid as tid, worker_id, attempt
         from delta_resource
         where id = outcome.id
         and term = outcome.term
         and state = 'pending'
         limit 1
-        for update skip locked
     ) as held
 ), done as (
     update delta_resource as resource
-    set state = case when outcome.moved then 'scheduled' else outcome.state end,
-        attempt = case when outcome.moved then 0 else outcome.attempt end,
+    set state = case
+            when resource.generation <> outcome.generation then 'scheduled'
+            else outcome.state
+        end,
+        attempt = case when resource.generation <> outcome.generation then 0 else outcome.attempt end,
         due_at = case
-            when outcome.moved then now()
+            when resource.generation <> outcome.generation then now()
             else now() + outcome.delay_s * interval '1 second'
         end,
         lease_until = null,
@@ -191,7 +192,7 @@ with outcome as materialized (
         end,
         sync_count = resource.sync_count + outcome.synced::int,
         last_synced_object = case
-            when outcome.synced and outcome.moved
+            when outcome.synced and resource.generation <> outcome.generation
                 then nullif(resource.claimed_object, resource.object)
             when outcome.synced then null
             else resource.last_synced_object
@@ -209,14 +210,24 @@ with outcome as materialized (
         end
     from outcome
     where resource.ctid = outcome.tid
+    and resource.term = outcome.term
+    and resource.state = 'pending'
     returning
         resource.id, resource.namespace, resource.kind, resource.object_id, resource.state,
         resource.max_attempts, resource.sync_count, outcome.claimed_attempt, outcome.generation,
-        outcome.category, outcome.duration_ms, outcome.worker_id,
+        case
+            -- Gone is only what was worked, not what has been informed since.
+            when resource.generation <> outcome.generation and outcome.state = 'deleted' then null
+            else outcome.category
+        end as category,
+        outcome.duration_ms, outcome.worker_id,
         case when outcome.error is not null then outcome.error ->> 'message' end as message
 ), locked as materialized (
     select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
-    from (select count(*) from done) as finished
+    from (
+        select count(*), set_config('lock_timeout', '0', true) as endless from done
+    ) as finished
+    where endless = '0'
 ), event as (
     insert into delta_event (
         category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
@@ -230,6 +241,22 @@ with outcome as materialized (
     where category is not null
 )
 select id from done
+"""
+
+# Lock what can be locked of these claims, around the rows that somebody holds for the moment, or has
+# moved since the statement began.
+LOCK_CLAIMS: Final[LiteralString] = """
+select held.id
+from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)
+cross join lateral (
+    select id
+    from delta_resource
+    where id = claimed.id
+    and term = claimed.term
+    and state = 'pending'
+    limit 1
+    for update skip locked
+) as held
 """
 
 # Of the rows that a completion or a release left out: those still ours, held by somebody for the

@@ -39,19 +39,14 @@ class LaneSlots:
 class Outcome:
     """How the work of one claim ended, to be written by the completer.
 
-    `error` is a JSON element of the column `errors`, without its time. `kind` and `namespace` tell
-    which limits it still counts against.
+    `error` is a JSON element of the column `errors`, without its time.
     """
 
-    id: int
-    term: int
-    generation: int
+    claim: Resource[Any]
     landing: Landing
     category: EventCategory | None
     duration_ms: float
     error: str | None = None
-    kind: str = ""
-    namespace: str = ""
 
 
 async def due_lanes(
@@ -99,22 +94,25 @@ async def claim(
 
 
 async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
-    """Write finished works, with their events. Returns the ids that were written."""
+    """Write finished works, with their events. Returns the ids that were written.
+
+    Raises psycopg's LockNotAvailable after 50 ms when somebody holds one of the rows; then nothing is
+    written.
+    """
+    claims = [outcome.claim for outcome in outcomes]
     landings = [outcome.landing for outcome in outcomes]
     errors = [outcome.error for outcome in outcomes]
     cursor = await connection.execute(
         work.COMPLETE,
         {
-            "ids": [outcome.id for outcome in outcomes],
-            "terms": [outcome.term for outcome in outcomes],
+            "ids": [claim.id for claim in claims],
+            "terms": [claim.term for claim in claims],
             "durations": [outcome.duration_ms for outcome in outcomes],
-            **column("generations", "generation", [outcome.generation for outcome in outcomes]),
-            **column("states", "state", [landing.state.value for landing in landings]),
+            **column("generations", "generation", [claim.generation for claim in claims]),
+            **column("states", "state", [landing.state for landing in landings]),
             **column("attempts", "attempt", [landing.attempt for landing in landings]),
             **column("delays", "delay", [_seconds(landing.due_in) for landing in landings]),
-            **column(
-                "categories", "category", [_category(outcome.category) for outcome in outcomes]
-            ),
+            **column("categories", "category", [outcome.category for outcome in outcomes]),
             "errors": errors if any(errors) else [],
         },
         prepare=True,
@@ -123,9 +121,17 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
     return {row[0] for row in await cursor.fetchall()}
 
 
-async def still_held(
-    connection: Connection, claims: Sequence[Outcome] | Sequence[Resource[Any]]
-) -> set[int]:
+async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
+    """As `complete`, without the rows that somebody holds for the moment."""
+    claims = [(outcome.claim.id, outcome.claim.term) for outcome in outcomes]
+    async with connection.transaction():
+        cursor = await connection.execute(work.LOCK_CLAIMS, _ids_and_terms(claims), binary=True)
+        ours = {row[0] for row in await cursor.fetchall()}
+        free = [outcome for outcome in outcomes if outcome.claim.id in ours]
+        return await complete(connection, free) if free else set()
+
+
+async def still_held(connection: Connection, claims: Sequence[Resource[Any]]) -> set[int]:
     """Of claims that were neither completed nor released: the ids of those that still stand."""
     return await _still_held(connection, [(claim.id, claim.term) for claim in claims])
 
@@ -164,10 +170,6 @@ async def _still_held(connection: Connection, claims: Sequence[tuple[int, int]])
 
 def _ids_and_terms(claims: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
     return {"ids": [claim_id for claim_id, _ in claims], "terms": [term for _, term in claims]}
-
-
-def _category(category: EventCategory | None) -> str | None:
-    return None if category is None else category.value
 
 
 def _seconds(duration: timedelta | None) -> float | None:
