@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
-import uvloop
 
 from delta_cli import Client, Config, Controller, ObjectSettings, Resource
+from delta_cli.cli.worker_process import loop_factory, spare_the_collector
 from delta_cli.engine import schema
 
 R = TypeVar("R")
@@ -66,7 +66,8 @@ def items(rows: int, version: int) -> Iterator[Item]:
 
 def run_loop(main: Coroutine[Any, Any, R]) -> R:
     """Run on the event loop that workers use."""
-    return uvloop.run(main)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(main)
 
 
 def fresh_schema(dsn: str) -> None:
@@ -180,4 +181,5 @@ def peak_memory_mb() -> float:
 
 
 if __name__ == "__main__":
+    spare_the_collector()
     run_loop(_serve(sys.argv[1]))

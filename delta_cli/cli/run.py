@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,6 +51,7 @@ def run(
     """
     from delta_cli.cli.running import run_async
     from delta_cli.cli.supervised import Supervised
+    from delta_cli.cli.worker_process import loop_factory, spare_the_collector
     from delta_cli.cli.worker_run import WorkerRun
 
     supervised = Supervised.from_environment(os.environ)
@@ -63,7 +64,8 @@ def run(
     config = _only(require_application(settings), kind)
     set_up_logs(log_format, log_level)
     worker = WorkerRun(config, namespace or None, concurrency, supervised)
-    return run_async(worker.run(settings, drain=drain), _loop_factory())
+    spare_the_collector()
+    return run_async(worker.run(settings, drain=drain), loop_factory())
 
 
 def _supervise(settings: Settings, processes: int, *, drain: bool) -> ExitCode | None:
@@ -90,14 +92,6 @@ def _only(config: "Config", kinds: Sequence[str] | None) -> "Config":
         return config
     chosen = Controllers(config.controllers).only(kinds)
     return replace(config, controllers=[chosen.controller(one) for one in chosen])
-
-
-def _loop_factory() -> Callable[[], Any] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def add_to(app: typer.Typer) -> None:

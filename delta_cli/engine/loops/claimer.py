@@ -15,10 +15,10 @@ from delta_cli.engine.store import quota, work
 from delta_cli.engine.store.work import Lane as DueLane
 from delta_cli.engine.store.work import LaneSlots
 
-#: Rows of one claim, at most: enough to drown the round trip, few enough to start at once.
-CLAIM_BATCH: Final = 500
+#: Rows of one claim, at most: enough to drown the round trip and the wait for the disk.
+CLAIM_BATCH: Final = 1_000
 #: Finished works that may wait for the completer before claims pause.
-_MOST_BACKLOG: Final = 4 * CLAIM_BATCH
+_MOST_BACKLOG: Final = 2 * CLAIM_BATCH
 #: Slots that come free within this time are claimed for together.
 _GATHER_S: Final = 0.002
 

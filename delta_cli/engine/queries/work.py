@@ -130,13 +130,13 @@ returning
 
 # Land finished works: states, errors and events of a whole batch. Rows are found through their key
 # only: a lateral with a limit cannot be turned round, and `lease_until is not null` would offer the
-# planner the index of leases, which it then reads once per row. What is found is updated by its place
-# in the table, which saves a second search; its term is asked once more, of the row as it is when
-# its turn has come. For a row that somebody holds there is little patience, and then the statement
-# fails: to lock each row beforehand would cost a tenth of a completion. A column that is the same for
-# all rows comes once beside an empty array. The advisory lock is taken, and waited for without end,
-# when all rows are updated and before the first event id is drawn, and held until the commit, so
-# that ids become visible in order.
+# planner the index of leases, which it then reads once per row. What is found is updated by its
+# place in the table, which saves a second search; its term is asked once more, of the row as it is
+# when its turn has come. For a row that somebody holds there is little patience, and then the
+# statement fails: to lock each row beforehand would cost a tenth of a completion. A column that is
+# the same for all rows comes once beside an empty array. The advisory lock is taken, and waited for
+# without end, when all rows are updated and before the first event id is drawn, and held until the
+# commit, so that ids become visible in order.
 COMPLETE: Final[LiteralString] = """
 with patience as materialized (
     select set_config('lock_timeout', '50ms', true)
@@ -176,7 +176,10 @@ with patience as materialized (
             when resource.generation <> outcome.generation then 'scheduled'
             else outcome.state
         end,
-        attempt = case when resource.generation <> outcome.generation then 0 else outcome.attempt end,
+        attempt = case
+            when resource.generation <> outcome.generation then 0
+            else outcome.attempt
+        end,
         due_at = case
             when resource.generation <> outcome.generation then now()
             else now() + outcome.delay_s * interval '1 second'
@@ -243,8 +246,8 @@ with patience as materialized (
 select id from done
 """
 
-# Lock what can be locked of these claims, around the rows that somebody holds for the moment, or has
-# moved since the statement began.
+# Lock what can be locked of these claims, around the rows that somebody holds for the moment, or
+# has moved since the statement began.
 LOCK_CLAIMS: Final[LiteralString] = """
 select held.id
 from unnest(%(ids)b::bigint[], %(terms)b::int[]) as claimed(id, term)

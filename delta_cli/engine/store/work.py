@@ -96,8 +96,8 @@ async def claim(
 async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
     """Write finished works, with their events. Returns the ids that were written.
 
-    Raises psycopg's LockNotAvailable after 50 ms when somebody holds one of the rows; then nothing is
-    written.
+    Raises psycopg's LockNotAvailable, with nothing written, when somebody holds one of the rows for
+    longer than 50 ms.
     """
     claims = [outcome.claim for outcome in outcomes]
     landings = [outcome.landing for outcome in outcomes]
