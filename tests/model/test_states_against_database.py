@@ -279,7 +279,7 @@ class Machine(RuleBasedStateMachine):
 
     def _complete(self, endings: dict[Claim, Ending]) -> None:
         outcomes = [_outcome(claim, ending) for claim, ending in endings.items()]
-        held = self._run(work.still_held(self.connection, outcomes))
+        held = self._run(work.still_held(self.connection, [one.claim for one in outcomes]))
         assert held == {claim.id for claim in endings if self.reference.is_held(claim)}
         written = self._run(work.complete(self.connection, outcomes))
         self.reference.begin_step()
