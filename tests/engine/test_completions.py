@@ -1,0 +1,127 @@
+"""Completions of rows that somebody else holds or changes at the same moment."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable
+
+from delta_cli.engine.database import Database
+from delta_cli.engine.model import EventCategory
+from delta_cli.engine.states import landing_after_success
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import Outcome
+from tests.support.fleet import RESOURCES, Hand
+from tests.support.observing import Observer
+
+INFORM: LiteralString = (
+    "update delta.delta_resource set generation = generation + 1 where object_id = %s"
+)
+RESCUE: LiteralString = "update delta.delta_resource set term = term + 1 where object_id = %s"
+#: How often a collision within the patience of a completion is tried for.
+TRIES = 50
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncGenerator[Database]:
+    database = Database(dsn)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def outcomes(database: Database, observer: Observer) -> list[Outcome]:
+    """Three works that have succeeded, of item-1 to item-3."""
+    await observer.do("insert into delta_namespace (name) values ('default')")
+    await observer.rows(RESOURCES + " returning id", "default", 3)
+    hand = await Hand.join(database)
+    async with database.connection() as connection:
+        await hand.claim(connection)
+    return [
+        Outcome(claim, landing_after_success(), EventCategory.OBJECT_SYNCED, 1.0)
+        for claim in sorted(hand.working, key=lambda claim: claim.object_id)
+    ]
+
+
+async def test_a_row_that_somebody_holds_keeps_nobody_waiting_for_long(
+    dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
+) -> None:
+    async with (
+        await AsyncConnection.connect(dsn) as holder,
+        database.connection() as connection,
+    ):
+        await holder.execute(INFORM, ["item-2"])
+        with pytest.raises(LockNotAvailable):
+            await work.complete(connection, outcomes)
+        assert await observer.states() == {"pending": 3}
+        assert await work.complete_around(connection, outcomes) == {
+            outcomes[0].claim.id,
+            outcomes[2].claim.id,
+        }
+        assert await observer.states() == {"pending": 1, "synced": 2}
+        await holder.rollback()
+        assert await work.complete(connection, outcomes) == {outcomes[1].claim.id}
+    assert len(await observer.events()) == 3
+
+
+async def collide(
+    dsn: str, database: Database, outcome: Outcome, change: LiteralString
+) -> set[int]:
+    """Complete while another transaction changes the row and commits."""
+    for _ in range(TRIES):
+        async with (
+            await AsyncConnection.connect(dsn) as holder,
+            database.connection() as connection,
+        ):
+            await holder.execute(change, [outcome.claim.object_id])
+            completing = asyncio.create_task(work.complete(connection, [outcome]))
+            await asyncio.sleep(0.01)
+            assert not completing.done()
+            await holder.commit()
+            try:
+                return await completing
+            except LockNotAvailable:
+                continue
+    pytest.fail("no completion waited for a commit")
+
+
+async def test_a_completion_that_waited_for_an_inform_leaves_the_new_object_to_be_worked(
+    dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
+) -> None:
+    outcome = outcomes[0]
+    written = await collide(dsn, database, outcome, INFORM)
+    if not written:  # a server may leave out what has moved in the meantime
+        async with database.connection() as connection:
+            assert await work.still_held(connection, [outcome.claim]) == {outcome.claim.id}
+            written = await work.complete(connection, [outcome])
+    assert written == {outcome.claim.id}
+    row = await observer.resource("item-1")
+    assert (row["state"], row["attempt"], row["synced_generation"]) == ("scheduled", 0, 1)
+
+
+async def test_a_completion_that_waited_for_a_rescue_changes_nothing(
+    dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
+) -> None:
+    assert await collide(dsn, database, outcomes[0], RESCUE) == set()
+    row: dict[str, Any] = await observer.resource("item-1")
+    assert (row["state"], row["synced_at"]) == ("pending", None)
+    assert await observer.events() == []
+
+
+async def test_the_lock_of_the_log_is_waited_for_with_more_patience(
+    dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
+) -> None:
+    with psycopg.connect(dsn) as writer, writer.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(hashtextextended('delta.delta_event', 0))")
+        async with database.connection() as connection:
+            completing = asyncio.create_task(work.complete(connection, outcomes))
+            await asyncio.sleep(0.2)
+            assert not completing.done()
+            writer.rollback()
+            cursor.execute("select pg_advisory_unlock_all()")
+            assert len(await completing) == 3
+    assert await observer.states() == {"synced": 3}
