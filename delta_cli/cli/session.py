@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from delta_cli.cli.logs import set_up_logs
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
 
@@ -24,6 +23,7 @@ async def open_client(
     `announce`: say so when it is on the embedded server.
     Raises ConnectionFailed, SchemaError, and DeltaError for whatever the database refuses.
     """
+    from delta_cli.cli.logs import set_up_logs
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
     from delta_cli.engine.explain import explain
