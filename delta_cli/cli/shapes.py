@@ -194,6 +194,7 @@ REPAIRED: Final[Shape] = {
     "state": "string?",
     "outcome": "string",
 }
+DRAINED: Final[Shape] = {"synced": "int", "failed": "int", "deleted": "int", "returned": "int"}
 FINDING: Final[Shape] = {
     "name": "string",
     "verdict": "string",
@@ -288,6 +289,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "[namespaces": NAMESPACE,
     "namespaces set": NAMESPACE,
     "[informs": INFORM_RUN,
+    "run --drain": DRAINED,
     "inform KIND": INFORM_RUN,
     "inform KIND --file": INFORM_COUNTS,
     "[tick": TICK,

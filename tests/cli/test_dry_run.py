@@ -49,7 +49,7 @@ LOOKS = {
 }
 #: Those that change something and are not rehearsed, with the reason.
 EXCEPTIONS = {
-    "run": "what it would work is what `delta status` shows as due",
+    "run": "what it would work, `delta status` shows as due",
     "subscribe": "it reads; with --name it keeps how far it has read, which is its own",
     "dash": "it asks before each action, and shows the equal command",
     "db psql": "what is typed into psql is psql's",
