@@ -11,7 +11,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,13 +35,15 @@ SYNCED = EventCategory.OBJECT_SYNCED
 #: Due again at once, so that few resources make many events.
 AGAIN = Landing(ResourceState.FAILED, attempt=0, due_in=timedelta(0))
 SOON_S = 5.0
+#: Events a second that another process writes while latencies are measured.
+LOAD = 5_000
 
 
 def show(name: str, rates: Sequence[float], note: str = "") -> None:
     """One line of the report."""
     measured = Measured(statistics.median(rates), min(rates), max(rates))
     spread = f"({measured.low:,.0f} to {measured.high:,.0f})"
-    print(f"{name:<46}{measured.middle:>12,.0f} /s  {spread:<24} {note}", flush=True)
+    print(f"{name:<50}{measured.middle:>12,.0f} /s  {spread:<24} {note}", flush=True)
 
 
 async def claim(connection: Connection, size: int) -> list[Resource[Any]]:
@@ -56,12 +59,22 @@ def outcomes(
     return [Outcome(one, landing, category, 0.1) for one in claimed]
 
 
+async def land(connection: Connection, finished: list[Outcome]) -> None:
+    """Complete all of them. A claim of others may hold a row for a moment, which is then left out.
+
+    Who else is at the same rows only ever looks at them, so what is left out is still ours.
+    """
+    while finished:
+        written = await work.complete(connection, finished)
+        finished = [one for one in finished if one.id not in written]
+
+
 async def drain(dsn: str, category: EventCategory | None) -> float:
     """Claim and complete everything on one connection. Returns seconds."""
     async with await Database(dsn).connect() as connection:
         began = time.perf_counter()
         while claimed := await claim(connection, BATCH):
-            await work.complete(connection, outcomes(claimed, landing_after_success(), category))
+            await land(connection, outcomes(claimed, landing_after_success(), category))
         return time.perf_counter() - began
 
 
@@ -71,18 +84,19 @@ async def append(dsn: str, seconds: float) -> None:
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
             claimed = await claim(connection, BATCH)
-            await work.complete(connection, outcomes(claimed, AGAIN, SYNCED))
+            await land(connection, outcomes(claimed, AGAIN, SYNCED))
 
 
-async def write_steadily(connection: Connection, rate: int, stop: asyncio.Event) -> None:
+async def write_steadily(dsn: str, rate: int) -> None:
     """Complete so many a second, in batches some 20 ms apart, with a hint for each."""
-    size, due = max(1, rate // 50), time.perf_counter()
-    while not stop.is_set():
-        claimed = await claim(connection, size)
-        await work.complete(connection, outcomes(claimed, AGAIN, SYNCED))
-        await events.notify(connection, EVENT, "")
-        due += 1 / 50
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    async with await Database(dsn).connect() as connection:
+        due = time.perf_counter()
+        while True:
+            claimed = await claim(connection, rate // 50)
+            await land(connection, outcomes(claimed, AGAIN, SYNCED))
+            await events.notify(connection, EVENT, "")
+            due += 1 / 50
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
 
 class Bench:
@@ -112,16 +126,10 @@ class Bench:
             rates: list[float] = []
             for _ in range(self.rounds):
                 self._fill(self.rows)
-                program = [sys.executable, __file__, "--append", self.dsn]
-                began = time.perf_counter()
-                processes = [
-                    subprocess.Popen(program)  # noqa: S603 - our own program
-                    for _ in range(writers)
-                ]
-                for process in processes:
-                    process.wait()
+                with self._processes("--append", writers) as running:
+                    for process in running:
+                        assert process.wait() == 0
                 rates.append(self._rate_of_log())
-                assert time.perf_counter() - began > SOON_S
             show(f"append, {writers} writer processes", rates)
 
     def read(self) -> None:
@@ -149,34 +157,32 @@ class Bench:
 
     def latency(self) -> None:
         """From the commit of a completion to its event in a subscriber's hands."""
-        for name, rate in (("idle", 0), ("at 5,000 events/s", 5_000)):
-            self._fill(self.rows)
-            times = sorted(run_loop(self._latencies(rate, 300)))
-            marks = statistics.quantiles(times, n=100)
-            p50, p99 = 1000 * marks[49], 1000 * marks[98]
-            print(
-                f"{f'latency, commit to delivery, {name}':<46}p50 {p50:.1f} ms   p99 {p99:.1f} ms"
-            )
+        self._fill(self.rows)
+        self._show_latency("idle")
+        self._fill(self.rows)
+        with self._processes("--load", 1):
+            time.sleep(SOON_S)  # until it is warm
+            self._show_latency(f"at {LOAD:,} events/s")
+            print(f"{'':<50}{self._rate_of_log():>12,.0f} /s  in fact", flush=True)
 
-    async def _latencies(self, rate: int, samples: int) -> list[float]:
-        stop = asyncio.Event()
+    def _show_latency(self, when: str) -> None:
+        marks = statistics.quantiles(run_loop(self._latencies(500)), n=100)
+        figures = f"p50 {1000 * marks[49]:.1f} ms   p99 {1000 * marks[98]:.1f} ms"
+        print(f"{f'latency, commit to delivery, {when}':<50}{figures}", flush=True)
+
+    async def _latencies(self, samples: int) -> list[float]:
         async with (
-            await Database(self.dsn).connect() as busy,
             await Database(self.dsn).connect() as probing,
             Client(self.dsn) as writer,
             Client(self.dsn) as reader,
             reader.subscribe(kinds=[KIND]) as log,
         ):
-            load = asyncio.create_task(write_steadily(busy, rate, stop)) if rate else None
             times = [await self._probe(writer, probing, log) for _ in range(samples)]
-            stop.set()
-            if load is not None:
-                await load
         return times[5:]
 
     async def _probe(self, writer: Client, connection: Connection, log: Any) -> float:
         (claimed,) = await claim(connection, 1)
-        await work.complete(connection, outcomes([claimed], AGAIN, SYNCED))
+        await land(connection, outcomes([claimed], AGAIN, SYNCED))
         committed = time.perf_counter()
         writer._session.send_hint(EVENT)  # noqa: SLF001 - what a completer does
         async for event in log:
@@ -185,6 +191,18 @@ class Bench:
         took = time.perf_counter() - committed
         await asyncio.sleep(0.02)
         return took
+
+    @contextmanager
+    def _processes(self, what: str, count: int) -> Generator[list[subprocess.Popen[bytes]]]:
+        """So many of this program's own parts, that end with the block."""
+        program = [sys.executable, __file__, what, self.dsn]
+        running = [subprocess.Popen(program) for _ in range(count)]  # noqa: S603 - our own program
+        try:
+            yield running
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
 
     def _rate_of_log(self) -> float:
         with psycopg.connect(self.dsn) as connection:
@@ -214,9 +232,13 @@ def main() -> None:
     parser.add_argument("--log", type=int, default=200_000)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--append", metavar="DSN", help=argparse.SUPPRESS)
+    parser.add_argument("--load", metavar="DSN", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.append is not None:
         run_loop(append(options.append, SOON_S))
+        return
+    if options.load is not None:
+        run_loop(write_steadily(options.load, LOAD))
         return
     parts: dict[str, Callable[[Bench], None]] = {
         "drain": Bench.drain,

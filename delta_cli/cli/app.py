@@ -11,18 +11,19 @@ from typing import Annotated
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import stdout
 from delta_cli.cli.catalogue import CATALOGUE
-from delta_cli.cli.command import (
+from delta_cli.cli.errors import Reporter
+from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.lazy import LazyGroup
+from delta_cli.cli.options import (
     AppOption,
     DebugOption,
     DsnOption,
     ProfileOption,
     SchemaOption,
 )
-from delta_cli.cli.errors import Reporter
-from delta_cli.cli.exit_codes import ExitCode
-from delta_cli.cli.lazy import LazyGroup
+from delta_cli.cli.quick_version import quick_version
 from delta_cli.cli.talk import terminate
 
 
@@ -45,9 +46,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from delta_cli.cli.version import print_version
-
-        print_version()
+        stdout.write(f"delta {quick_version() or '0+unknown'}\n")
         raise typer.Exit
 
 
@@ -83,14 +82,14 @@ def run_words(words: Sequence[str]) -> int:
         code = typer.main.get_command(app).main(
             args=list(words), prog_name="delta", standalone_mode=False
         )
-        output.flush()
+        stdout.flush()
     except BrokenPipeError:
-        output.close_quietly()
+        stdout.close_quietly()
         code = ExitCode.DONE
     except SystemExit as end:
         code = end.code
         if _is_of_a_closed_pipe(end):
-            output.close_quietly()
+            stdout.close_quietly()
             code = ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told without a traceback
         # Who presses Tab wants words or silence.

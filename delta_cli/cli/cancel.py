@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from delta_cli.cli import output
+from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.nearest import check_kind_known
+from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     RESOURCE,
@@ -14,10 +16,9 @@ from delta_cli.cli.records import (
     resource_record,
     resource_table_record,
 )
-from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
 
@@ -30,9 +31,8 @@ async def cancel_work(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Its namespace.")
     ] = DEFAULT_NAMESPACE,
-    actor: Annotated[
-        str | None, typer.Option(help="Who does it, for the error (default: your user name).")
-    ] = None,
+    actor: ActorOption = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> None:
     """Cancel the running work of one resource.
@@ -40,7 +40,7 @@ async def cancel_work(
     Its attempt fails and is tried again after its backoff, unless it was the last. To keep it from
     being tried again, delete the resource then, or pause its kind.
     """
-    async with open_client(settings) as client:
+    async with open_client(settings, dry_run=dry_run) as client:
         try:
             row = await client.control.cancel(
                 kind, object_id, namespace=namespace, actor=actor or user_name()
@@ -54,7 +54,10 @@ async def cancel_work(
         )
     else:
         output.write_object(resource_record(row), output_format)
-    note("its worker is told; see what became of it with: delta get")
+    if dry_run:
+        note_dry_run("its worker would be told")
+    else:
+        note("its worker is told; see what became of it with: delta get")
 
 
 def add_to(app: typer.Typer) -> None:

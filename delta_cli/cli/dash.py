@@ -17,7 +17,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, warn
 from delta_cli.engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def dash(
         bool, typer.Option("--ascii", envvar="DELTA_ASCII", help="Draw with ASCII only.")
     ] = False,
     theme: Annotated[
-        str | None, typer.Option(envvar="DELTA_THEME", help="A theme of Textual, as nord.")
+        str | None,
+        typer.Option(envvar="DELTA_THEME", help="A theme of Textual, as nord, or of your own."),
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -95,22 +96,31 @@ def dash(
     In it, ? lists all keys.
     """
     if serve:
-        return _serve(settings, tab=tab, port=port, writable=writable and not read_only)
+        may_write = writable and not (read_only or settings.read_only)
+        words = ["--tab", tab.value, "--interval", str(interval)]
+        words += [] if may_write else ["--read-only"]
+        words += ["--poll"] if poll else []
+        words += ["--ascii"] if ascii_only else []
+        words += ["--theme", theme] if theme is not None else []
+        words += [word for pair in key or () for word in ("--key", pair)]
+        return _serve(settings, words, port=port, writable=may_write)
     if not once and not sys.stdout.isatty() and "TEXTUAL_DRIVER" not in os.environ:
         raise ConfigError(
             "the dashboard needs a terminal", hint="print one frame with: delta dash --once"
         )
+    read_only = read_only or settings.read_only
     if read_only:
         os.environ["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} {_READ_ONLY}".strip()
     given = {
         "actor": f"dash:{user_name()}",
         "read_only": read_only,
+        "protected": settings.profile.value if settings.protected else None,
         "listen": not poll,
         "ascii": ascii_only,
         "refresh_s": interval,
-        "theme": _theme(theme),
         "tab": tab.value,
         "keys": _keys(key or ()),
+        **_themes(theme),
     }
     return _show(settings, given, (output_format, _size(size)) if once else None)
 
@@ -168,33 +178,29 @@ def _size(text: str | None) -> tuple[int, int]:
     return columns, lines
 
 
-def _theme(name: str | None) -> str | None:
-    from textual.theme import BUILTIN_THEMES
+def _themes(chosen: str | None) -> dict[str, Any]:
+    """The theme to show, all of one's own, and what is wrong with files of these."""
+    from delta_cli.dash.themes import read_themes, themes_folder
 
-    if name is not None and name not in BUILTIN_THEMES:
-        raise ConfigError(
-            f"there is no theme {name!r}", hint=f"themes: {', '.join(BUILTIN_THEMES)}"
-        )
-    return name
+    themes = read_themes(themes_folder())
+    if chosen is not None:
+        themes.check(chosen)
+    for error in themes.broken.values():
+        warn(f"{error.message}; the dashboard goes on without it")
+    return {
+        "theme": None if chosen in themes.broken else chosen,
+        "themes": themes.own,
+        "warnings": [error.message for error in themes.broken.values()],
+    }
 
 
 def _keys(given: Sequence[str]) -> dict[str, str]:
-    from delta_cli.dash.keys import KEY_NAMES
+    from delta_cli.dash.keys import chosen_keys
 
-    keys: dict[str, str] = {}
-    for pair in given:
-        name, equals, key = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--key {pair!r} names no key", hint="write it as retry=u")
-        if name not in KEY_NAMES:
-            raise ConfigError(
-                f"there is no action {name!r}", hint=f"actions: {', '.join(KEY_NAMES)}"
-            )
-        keys[name] = key
-    return keys
+    return chosen_keys(given)
 
 
-def _serve(settings: Settings, *, tab: TabName, port: int, writable: bool) -> ExitCode:
+def _serve(settings: Settings, options: Sequence[str], *, port: int, writable: bool) -> ExitCode:
     try:
         web = import_module("textual_serve.server")
     except ImportError:
@@ -207,8 +213,9 @@ def _serve(settings: Settings, *, tab: TabName, port: int, writable: bool) -> Ex
     if source.dsn:
         os.environ["DELTA_DSN"] = source.dsn
     os.environ["DELTA_SCHEMA"] = settings.schema_name
-    words = [sys.executable, "-m", "delta_cli.cli.app", "dash", "--tab", tab.value]
-    words += [] if writable else ["--read-only"]
+    if settings.profile.value is not None:
+        os.environ["DELTA_PROFILE"] = settings.profile.value
+    words = [sys.executable, "-m", "delta_cli.cli.app", "dash", *options]
     note(f"http://127.0.0.1:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
     server = web.Server(shlex.join(words), host="127.0.0.1", port=port, title="Delta")
     server.serve()

@@ -4,18 +4,20 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from delta_cli.cli import output
-from delta_cli.cli.command import OutputOption, command
+from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.help_text import PlainGroup
+from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import is_agreed, note
+from delta_cli.cli.talk import is_agreed, note, note_dry_run
+from delta_cli.engine.errors import StateConflict
 
 if TYPE_CHECKING:
     from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
@@ -35,9 +37,20 @@ def _write(status: "EmbeddedStatus", output_format: Format) -> None:
     output.write_object(asdict(status) | {"folder": str(status.folder)}, output_format)
 
 
-def start(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
+def start(
+    _settings: Settings,
+    *,
+    dry_run: DryRunOption = False,
+    output_format: OutputOption = Format.TABLE,
+) -> None:
     """Start it and keep it up until `delta db stop`, also while nobody uses it."""
-    _write(_server().start(), output_format)
+    server = _server()
+    if not dry_run:
+        _write(server.start(), output_format)
+        return
+    now = server.status()
+    _write(replace(now, running=True, kept=True), output_format)
+    note_dry_run(f"it would be {'kept up' if now.running else 'started, and kept up'}")
 
 
 def stop(
@@ -46,9 +59,15 @@ def stop(
     force: Annotated[
         bool, typer.Option("--force", help="Also while other processes use it.")
     ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Stop it; refused (exit 6) while other processes use it."""
     server = _server()
+    if dry_run:
+        now = server.status()
+        _refuse_if_used(now, force=force)
+        note_dry_run("it would be stopped" if now.running else "it does not run")
+        return
     was_running = server.stop(force=force)
     note(f"stopped; its data stays in {server.folder}" if was_running else "it was not running")
 
@@ -89,15 +108,30 @@ def psql(
 def reset(
     _settings: Settings,
     *,
+    dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> ExitCode | None:
     """Remove the embedded Postgres with all its data; refused (exit 6) while others use it."""
     server = _server()
+    if dry_run:
+        now = server.status()
+        _refuse_if_used(now, force=False)
+        note_dry_run(f"{now.size_bytes:,} bytes in {now.folder} would be removed")
+        return None
     if not yes and not is_agreed(f"Remove {server.folder} with everything in it?"):
         return ExitCode.FAILED
     server.reset()
     note(f"removed what was in {server.folder}")
     return None
+
+
+def _refuse_if_used(status: "EmbeddedStatus", *, force: bool) -> None:
+    """As the server itself would."""
+    if status.used and not force:
+        raise StateConflict(
+            f"the embedded Postgres in {status.folder} is in use by other processes",
+            hint="end them first",
+        )
 
 
 def _url_quoted(text: str) -> str:
@@ -118,10 +152,25 @@ def _interrupts_are_for_the_child() -> Generator[None]:
 
 def add_to(app: typer.Typer) -> None:
     """Declare the group and its commands."""
-    command(group, "start", examples=["delta db start"])(start)
-    command(group, "stop", examples=["delta db stop", "delta db stop --force"])(stop)
-    command(group, "status", examples=["delta db status -o json"])(status)
-    command(group, "path", examples=["du -sh $(delta db path)"])(path)
+    command(
+        group,
+        "start",
+        changes=always,
+        examples=["delta db start", "delta db start -o json | jq -r .dsn"],
+    )(start)
+    command(
+        group,
+        "stop",
+        changes=always,
+        examples=["delta db stop", "delta db stop --force --dry-run"],
+    )(stop)
+    command(group, "status", examples=["delta db status", "delta db status -o json"])(status)
+    command(group, "path", examples=["delta db path", "du -sh $(delta db path)"])(path)
     command(group, "psql", examples=["delta db psql", "delta db psql -- -c 'select now()'"])(psql)
-    command(group, "reset", examples=["delta db reset --yes"])(reset)
+    command(
+        group,
+        "reset",
+        changes=always,
+        examples=["delta db reset --dry-run", "delta db reset --yes"],
+    )(reset)
     app.add_typer(group, name="db")

@@ -7,6 +7,7 @@ import typer
 
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 
@@ -21,6 +22,7 @@ async def demo(
     target: Annotated[
         Path | None, typer.Option(help="Where to (default: beside the sample folder).")
     ] = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode:
     """See Delta work: mirror a folder, file by file, on the embedded Postgres by default.
@@ -29,7 +31,10 @@ async def demo(
     """
     from delta_cli.cli.demo_run import DemoRun
 
-    return await DemoRun(source, target).run(settings, output_format)
+    run = DemoRun(source, target)
+    if dry_run:
+        return await run.rehearse(settings, output_format)
+    return await run.run(settings, output_format)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,5 +43,9 @@ def add_to(app: typer.Typer) -> None:
         app,
         "demo",
         changes=always,
-        examples=["delta demo", "delta demo --source photos --target /backup/photos"],
+        examples=[
+            "delta demo",
+            "delta demo --source photos --target /backup/photos --dry-run",
+            "delta demo --source photos --target /backup/photos",
+        ],
     )(demo)

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from delta_cli.cli.actor import user_name
 from delta_cli.cli.application import find_application
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 from delta_cli.engine.errors import ConfigError
@@ -114,6 +116,8 @@ async def inform(
             rich_help_panel=_OBJECTS,
         ),
     ] = False,
+    actor: ActorOption = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
     """Tell Delta of objects: queue a run of a kind's informer, or give the objects here."""
@@ -130,6 +134,7 @@ async def inform(
         "--foreground": foreground,
         "--wait": wait,
         "--timeout": timeout,
+        "--actor": actor,
     }
     objects_only = {
         "--namespace": namespace,
@@ -150,6 +155,7 @@ async def inform(
             id_field=id_field,
             process_existing=process_existing,
             continue_on_error=continue_on_error,
+            dry_run=dry_run,
         )
         return await inform_objects(settings, _config(settings), kind, given, output_format)
     _refuse(objects_only, "objects given with --object or --file")
@@ -163,6 +169,8 @@ async def inform(
         foreground=foreground,
         wait=wait,
         timeout=timeout,
+        actor=actor or user_name(),
+        dry_run=dry_run,
     )
     return await queue_run(settings, _config(settings), kind, asked, output_format)
 
@@ -189,6 +197,7 @@ def add_to(app: typer.Typer) -> None:
             "delta inform user",
             "delta inform user --after 1h --foreground --app myapp:config",
             """delta inform user --object '{"id": "bob", "name": "Bob"}'""",
+            "delta inform user --file users.jsonl --dry-run",
             "psql -Atc 'select row_to_json(u) from users u' | delta inform user --file -",
         ],
     )(inform)

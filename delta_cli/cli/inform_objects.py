@@ -12,7 +12,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note, warn
+from delta_cli.cli.talk import note, note_dry_run, warn
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, DEFAULT_PRIORITY, InformOpts
 
@@ -35,6 +35,7 @@ class GivenOptions:
     id_field: str
     process_existing: bool
     continue_on_error: bool
+    dry_run: bool
 
     def opts(self) -> InformOpts | None:
         """How the objects are stored; None: as they say themselves."""
@@ -57,7 +58,7 @@ async def inform_objects(
 ) -> ExitCode:
     """Store the objects and print the counts. Exit 1 when any was refused."""
     opts = given.opts()
-    async with open_client(settings, not_started(config)) as client:
+    async with open_client(settings, not_started(config), dry_run=given.dry_run) as client:
         objects = GivenObjects(
             _decoder(client, kind, given, opts),
             texts=given.texts,
@@ -69,6 +70,8 @@ async def inform_objects(
     seen = counts.seen + objects.refusals - counts.refused
     record = asdict(counts) | {"seen": seen, "refused": objects.refusals}
     output.write_object(record, output_format)
+    if given.dry_run:
+        note_dry_run("so many objects would be stored")
     return ExitCode.FAILED if objects.refusals else ExitCode.DONE
 
 
@@ -91,12 +94,14 @@ async def _store(
 ) -> "InformCounts":
     if given.continue_on_error:
         return await _stream(client, objects, given, opts, output_format, None)
-    # In one transaction, so that a broken line leaves nothing behind.
-    async with client.database.transaction() as connection:
-        try:
+    try:
+        if given.dry_run:  # batch by batch, each undone: what is stored is locked for a moment only
+            return await _stream(client, objects, given, opts, output_format, None)
+        # In one transaction, so that a broken line leaves nothing behind.
+        async with client.database.transaction() as connection:
             return await _stream(client, objects, given, opts, output_format, connection)
-        except InvalidObject as error:
-            raise _nothing_stored(objects, error) from error
+    except InvalidObject as error:
+        raise _nothing_stored(objects, error) from error
 
 
 async def _stream(

@@ -15,7 +15,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.records import inform_run_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note, say
+from delta_cli.cli.talk import note, note_dry_run, say
 from delta_cli.engine.errors import ConfigError, NotFound, WaitTimeout
 from delta_cli.engine.settings import InformOptions
 
@@ -40,6 +40,8 @@ class RunOptions:
     foreground: bool
     wait: bool
     timeout: str | None
+    actor: str
+    dry_run: bool
 
 
 async def queue_run(
@@ -57,7 +59,7 @@ async def queue_run(
     if asked.after is not None and asked.everything:
         raise ConfigError("--after and --all exclude each other")
     ours = config if asked.foreground else not_started(config)
-    async with open_client(settings, ours) as client:
+    async with open_client(settings, ours, dry_run=asked.dry_run) as client:
         options = InformOptions(
             after=await _after(client, asked.after),
             limit=asked.limit,
@@ -70,15 +72,19 @@ async def queue_run(
                 kind,
                 options,
                 from_watermark=not asked.everything,
-                requested_by="command line",
+                requested_by=asked.actor,
                 run_foreground=asked.foreground,
             )
         except NotFound:
             await check_kind_known(client, kind)
             raise
-        if asked.wait and not asked.foreground:
+        if asked.wait and not asked.foreground and not asked.dry_run:
             run = await _wait(client, run, timeout_s)
     output.write_object(inform_run_record(run), output_format)
+    if asked.dry_run:
+        here = "run here, and what it reports worked" if asked.foreground else "queued"
+        note_dry_run(f"the informer is not asked; this run would be {here}")
+        return ExitCode.DONE
     return _told(run)
 
 

@@ -8,8 +8,9 @@ import typer
 
 from delta_cli.cli import output
 from delta_cli.cli.command import command
+from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import StateConflict
 
 #: The files that are written, in this order, from `templates/`.
@@ -21,6 +22,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if need be.")] = Path(),
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Write a first application: app.py with a controller, and delta.toml.
 
@@ -32,15 +34,24 @@ def init(
             f"{folder / there[0]} is there already",
             hint="choose another folder, or replace it with --force",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    if not dry_run:
+        _write(folder)
     for name in _FILES:
-        text = (files("delta_cli.cli") / "templates" / f"{name}.txt").read_text(encoding="utf-8")
-        (folder / name).write_text(text, encoding="utf-8")
         output.write_text(str(folder / name))
+    if dry_run:
+        note_dry_run("these files would be written")
+        return
     step = "" if folder == Path() else f"cd {folder} && "
     note(f"next: {step}delta run --drain")
 
 
+def _write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        text = (files("delta_cli.cli") / "templates" / f"{name}.txt").read_text(encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def add_to(app: typer.Typer) -> None:
     """Declare the command."""
-    command(app, "init", examples=["delta init", "delta init myapp"])(init)
+    command(app, "init", examples=["delta init", "delta init myapp --dry-run"])(init)

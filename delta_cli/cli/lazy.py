@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from delta_cli.cli.help_text import PlainGroup
+from delta_cli.cli.help_text import PlainCommand, PlainGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,21 @@ def _load(name: str, entry: Entry) -> Any:
     return typer.main.get_group(app).commands[name]
 
 
+def _listed(catalogue: Mapping[str, Entry]) -> MutableMapping[str, Any]:
+    return {name: PlainCommand(name=name, help=one.summary) for name, one in catalogue.items()}
+
+
+class _AsTyped:
+    """Takes the program's own options, which are text and switches, as they are typed.
+
+    Typer coerces by pydantic, whose import takes as long as all that a Tab needs besides.
+    """
+
+    def coerce(self, value: Any, **_of: Any) -> Any:
+        """The same value."""
+        return value
+
+
 class LazyGroup(PlainGroup):
     """A group whose commands stand in `catalogue`."""
 
@@ -62,6 +77,21 @@ class LazyGroup(PlainGroup):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.commands = LazyCommands(self.catalogue)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The program's own options."""
+        parameters: list[Any] = list(super().get_params(ctx))
+        for parameter in parameters:
+            parameter.get_runtime_param = _AsTyped
+        return parameters
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The names of the commands with their summaries, of which none is loaded."""
+        loading, self.commands = self.commands, _listed(self.catalogue)
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self.commands = loading
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands under their panels."""

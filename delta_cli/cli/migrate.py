@@ -52,8 +52,10 @@ async def migrate(
         async with connection:
             if action is Action.STATUS:
                 return await _show(connection, database.schema, output_format)
-            if check or dry_run:
-                return await _look(connection, database.schema, dry_run=dry_run)
+            if dry_run:
+                return await _show_sql(connection, database.schema, output_format)
+            if check:
+                return await _check(connection, database.schema)
             return await _apply(connection, database.schema, output_format)
 
 
@@ -79,18 +81,29 @@ async def _apply(connection: Any, schema: str, output_format: Format) -> None:
         output.write_list(records, output_format, columns=tuple(shapes.APPLIED))
 
 
-async def _look(connection: Any, schema: str, *, dry_run: bool) -> ExitCode:
+async def _check(connection: Any, schema: str) -> ExitCode:
     from delta_cli.engine.schema import pending
 
     left = await pending(connection, schema=schema)
     if not left:
         note(f"schema {schema!r} is up to date")
-    elif dry_run:
+        return ExitCode.DONE
+    names = ", ".join(one.file_name for one in left)
+    note(f"schema {schema!r} lacks {names}; run: delta migrate")
+    return ExitCode.SCHEMA
+
+
+async def _show_sql(connection: Any, schema: str, output_format: Format) -> None:
+    from delta_cli.engine.schema import pending
+
+    left = await pending(connection, schema=schema)
+    if not left:
+        note(f"schema {schema!r} is up to date")
+    if output_format is not Format.TABLE:
+        records = [{"version": one.version, "name": one.name, "sql": one.sql} for one in left]
+        output.write_list(records, output_format, columns=tuple(shapes.PENDING_MIGRATION))
+    elif left:
         output.write_text("\n".join(_sql(schema, left)))
-    else:
-        names = ", ".join(one.file_name for one in left)
-        note(f"schema {schema!r} lacks {names}; run: delta migrate")
-    return ExitCode.SCHEMA if left and not dry_run else ExitCode.DONE
 
 
 def _sql(schema: str, migrations: "Sequence[Migration]") -> list[str]:

@@ -9,11 +9,12 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.durations import parse_duration
+from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import NAMESPACE, namespace_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import ConfigError
 
 _CLEARED: Final = "none"
@@ -47,6 +48,7 @@ async def namespaces(
     synced_retention: Annotated[str | None, _option("Keep synced resources for")] = None,
     degraded_retention: Annotated[str | None, _option("Keep degraded resources for")] = None,
     deleted_retention: Annotated[str | None, _option("Keep deleted resources for")] = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> None:
     """List namespaces, or set their limits and TTL.
@@ -64,7 +66,7 @@ async def namespaces(
     }
     texts = {setting: text for setting, text in given.items() if text is not None}
     if action is Action.LIST:
-        if name is not None or texts:
+        if name is not None or texts or dry_run:
             raise ConfigError("list takes no name and no setting", hint="set takes both")
         await _list(settings, output_format)
         return
@@ -73,7 +75,7 @@ async def namespaces(
             "set takes a namespace and what to set",
             hint="as in: delta namespaces set eu --max-workers 3",
         )
-    await _set(settings, name, _parsed(texts), output_format)
+    await _set(settings, name, _parsed(texts), output_format, dry_run=dry_run)
 
 
 async def _list(settings: Settings, output_format: Format) -> None:
@@ -92,11 +94,18 @@ async def _list(settings: Settings, output_format: Format) -> None:
 
 
 async def _set(
-    settings: Settings, name: str, values: Mapping[str, Any], output_format: Format
+    settings: Settings,
+    name: str,
+    values: Mapping[str, Any],
+    output_format: Format,
+    *,
+    dry_run: bool,
 ) -> None:
-    async with open_client(settings) as client:
+    async with open_client(settings, dry_run=dry_run) as client:
         row = await client.control.change_namespace(name, values)
     output.write_object(namespace_record(row), output_format)
+    if dry_run:
+        note_dry_run(f"namespace {name} would be set so")
 
 
 def _parsed(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -127,6 +136,6 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta namespaces -o json",
             "delta namespaces set eu --max-workers 3 --expiry-ttl 5m",
-            "delta namespaces set eu --fleet-max-workers none",
+            "delta namespaces set eu --fleet-max-workers none --dry-run",
         ],
     )(namespaces)

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame
+from delta_cli.cli.stdout import flush, write
 from delta_cli.cli.tables import cell, draw, width_of
 from delta_cli.cli.talk import note
 from delta_cli.cli.text import escape_json, harmless
@@ -159,18 +160,18 @@ class Screen:
         self._last: Frame | None = None
 
     def __enter__(self) -> Self:
-        _write(ENTER)
+        _draw(ENTER)
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
         """Leave the last look where the person goes on typing."""
-        _write(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
+        _draw(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
 
     def show(self, frame: Frame) -> None:
         """Draw it."""
         self._last = frame
         size = shutil.get_terminal_size()
-        _write(frame.screenful(size.columns, size.lines))
+        _draw(frame.screenful(size.columns, size.lines))
 
 
 class Paper:
@@ -291,19 +292,6 @@ def may_colour() -> bool:
     return sys.stdout.isatty() and not plain
 
 
-def flush() -> None:
-    """Hand over what was printed. Raises BrokenPipeError when nobody reads any more."""
-    sys.stdout.flush()
-
-
-def close_quietly() -> None:
-    """Nobody reads any more: let the interpreter's own last flush go nowhere."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
 def when_closed(
     add_reader: Callable[[int, Callable[[], None]], None], end: Callable[[], None]
 ) -> None:
@@ -325,8 +313,15 @@ def to_json(value: Any) -> Any:
     return str(value)
 
 
+#: By their indent. They are kept: `json.dumps` would make one for each line of a stream.
+_ENCODERS: Final = {
+    indent: json.JSONEncoder(indent=indent, ensure_ascii=False, default=to_json)
+    for indent in (None, 2)
+}
+
+
 def _json(value: Any, indent: int | None = None) -> str:
-    return escape_json(json.dumps(value, indent=indent, ensure_ascii=False, default=to_json))
+    return escape_json(_ENCODERS[indent].encode(value))
 
 
 def _csv_cells(record: Record, columns: Sequence[str]) -> list[str]:
@@ -352,11 +347,11 @@ def _csv_line(cells: Iterable[str]) -> str:
 
 def _line(text: str) -> None:
     if _frame is None:
-        print(text, file=sys.stdout)
+        write(f"{text}\n")
     else:
         _frame.lines.append(text)
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)
+def _draw(text: str) -> None:
+    write(text)
     flush()

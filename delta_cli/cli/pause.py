@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from delta_cli.cli import output
+from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.completing import in_scope
 from delta_cli.cli.durations import parse_duration
 from delta_cli.cli.nearest import check_known
+from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import PAUSE, pause_record
-from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import ConfigError, NotFound
 from delta_cli.engine.model import PauseScope
 from delta_cli.engine.settings import check_positive
@@ -59,9 +60,8 @@ async def pause(
         typer.Option("--for", metavar="DURATION", help="For so long (default: until resumed)."),
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for who looks.")] = None,
-    actor: Annotated[
-        str | None, typer.Option(help="Who does it (default: your user name).")
-    ] = None,
+    actor: ActorOption = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> None:
     """Hold back a kind, a namespace, a worker or a tick.
@@ -69,14 +69,16 @@ async def pause(
     What has begun goes on; nothing more of it begins. Without a name, list what is paused.
     """
     if what is What.LIST:
-        if any(value is not None for value in (name, lasting, reason, actor)):
-            raise ConfigError("list takes no name, and none of --for, --reason and --actor")
+        if dry_run or any(value is not None for value in (name, lasting, reason, actor)):
+            raise ConfigError(
+                "list takes no name, and none of --for, --reason, --actor and --dry-run"
+            )
         await _list(settings, output_format)
         return
     if name is None:
         raise ConfigError(f"no {what} is named", hint=f"write: delta pause {what} NAME")
     duration = _duration(lasting)
-    async with open_client(settings) as client:
+    async with open_client(settings, dry_run=dry_run) as client:
         try:
             done = await client.control.pause(
                 what.value, name, reason=reason, actor=actor or user_name(), lasting=duration
@@ -85,7 +87,10 @@ async def pause(
             await check_known(client, PauseScope(what.value), name)
             raise
     output.write_object(pause_record(done), output_format)
-    note(f"{_GOES_ON[what]}; let it go on with: delta resume {what} {name}")
+    if dry_run:
+        note_dry_run(f"{what} {name} would be paused")
+    else:
+        note(f"{_GOES_ON[what]}; let it go on with: delta resume {what} {name}")
 
 
 async def resume(
@@ -98,12 +103,15 @@ async def resume(
         ),
     ],
     *,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> None:
     """Let go on what was paused."""
-    async with open_client(settings) as client:
+    async with open_client(settings, dry_run=dry_run) as client:
         done = await client.control.resume(what, name)
     output.write_object(pause_record(done), output_format)
+    if dry_run:
+        note_dry_run(f"{what} {name} would go on")
 
 
 async def _list(settings: Settings, output_format: Format) -> None:
@@ -134,6 +142,7 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta pause",
             "delta pause kind user --for 1h --reason 'the API is down'",
+            "delta pause namespace eu --dry-run",
             "delta pause worker 7",
         ],
     )(pause)

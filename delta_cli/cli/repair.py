@@ -1,15 +1,15 @@
 """`delta invalidate`, `retry` and `delete`: what operators do to resources."""
 
-import getpass
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.resources import StateFilter, TagFilter
 from delta_cli.cli.settings import Settings
@@ -45,13 +45,9 @@ async def _repair(
     ] = None,
     state: StateFilter = None,
     tag: TagFilter = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")
-    ] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    actor: Annotated[
-        str | None, typer.Option(help="Who does it, for the events (default: your user name).")
-    ] = None,
+    actor: ActorOption = None,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode:
     from delta_cli.cli.repair_run import RepairOptions, RepairRun
@@ -87,14 +83,6 @@ def _check(ids: Sequence[str], *, every: bool, filters: bool) -> None:
         raise ConfigError("no resource is named", hint="give ids, or --all with filters")
     if not every and filters:
         raise ConfigError("--state and --tag belong to --all", hint="leave them out, or the ids")
-
-
-def user_name() -> str:
-    """The system's user, or the number where it has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def add_to(app: typer.Typer) -> None:

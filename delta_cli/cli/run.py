@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from delta_cli.cli import output
 from delta_cli.cli.application import require_application
 from delta_cli.cli.command import always, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.logs import LogFormat, LogLevel, set_up_logs
+from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
+from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.settings import check_limit, check_namespace
 
 if TYPE_CHECKING:
@@ -44,6 +47,10 @@ def run(
         LogFormat, typer.Option(help="Logs for people or as JSON.")
     ] = LogFormat.TEXT,
     log_level: Annotated[LogLevel, typer.Option(help="From where on to log.")] = LogLevel.INFO,
+    output_format: Annotated[
+        Format | None,
+        typer.Option("--output", "-o", help="With --drain: print what was done on stdout."),
+    ] = None,
 ) -> ExitCode | None:
     """Work resources, as one worker of the fleet.
 
@@ -55,20 +62,26 @@ def run(
     from delta_cli.cli.worker_run import WorkerRun
 
     supervised = Supervised.from_environment(os.environ)
+    if output_format is not None and not drain:
+        raise ConfigError("--output belongs to --drain: a worker that runs on prints no data")
     check_limit("--concurrency", concurrency)
     for name in namespace or ():
         check_namespace(name)
     if processes is not None:
         set_up_logs(log_format, log_level)
-        return _supervise(settings, processes, drain=drain)
+        return _supervise(settings, processes, output_format, drain=drain)
     config = _only(require_application(settings), kind)
     set_up_logs(log_format, log_level)
     worker = WorkerRun(config, namespace or None, concurrency, supervised)
+    # Of several processes, the supervisor tells for all.
+    form = output_format if supervised is None else None
     spare_the_collector()
-    return run_async(worker.run(settings, drain=drain), loop_factory())
+    return run_async(worker.run(settings, form, drain=drain), loop_factory())
 
 
-def _supervise(settings: Settings, processes: int, *, drain: bool) -> ExitCode | None:
+def _supervise(
+    settings: Settings, processes: int, form: Format | None, *, drain: bool
+) -> ExitCode | None:
     from delta_cli.cli.running import run_async
     from delta_cli.cli.session import announce_embedded
     from delta_cli.cli.supervisor import Supervisor, check_processes, without_processes
@@ -79,7 +92,10 @@ def _supervise(settings: Settings, processes: int, *, drain: bool) -> ExitCode |
     # What a protected profile asks for has been answered here, for all of them.
     words = [*without_processes(sys.argv[1:]), "--yes"]
     supervisor = Supervisor(words, processes, drain=drain)
-    return run_async(supervisor.run())
+    code = run_async(supervisor.run())
+    if form is not None:
+        output.write_object(supervisor.totals(), form)
+    return code
 
 
 def _only(config: "Config", kinds: Sequence[str] | None) -> "Config":
@@ -105,5 +121,6 @@ def add_to(app: typer.Typer) -> None:
             "delta run --kind user --concurrency 20",
             "delta run --processes 4",
             "delta run --drain || echo some failed",
+            "delta run --drain -o json | jq .failed",
         ],
     )(run)

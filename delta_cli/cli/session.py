@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from delta_cli.cli.logs import set_up_logs
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note
 
@@ -17,13 +16,18 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_client(
-    settings: Settings, config: "Config | None" = None, *, announce: bool = True
+    settings: Settings,
+    config: "Config | None" = None,
+    *,
+    announce: bool = True,
+    dry_run: bool = False,
 ) -> "AsyncIterator[Client]":
     """An open client. Without `config`, one that has no controllers and so changes no settings.
 
-    `announce`: say so when it is on the embedded server.
+    `announce`: say so when it is on the embedded server. `dry_run`: what it changes is undone.
     Raises ConnectionFailed, SchemaError, and DeltaError for whatever the database refuses.
     """
+    from delta_cli.cli.logs import set_up_logs
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
     from delta_cli.engine.explain import explain
@@ -32,7 +36,8 @@ async def open_client(
     source = settings.database()
     if source.dsn is None and announce:
         announce_embedded()
-    client = Client(source.dsn, config or Config(schema=settings.schema_name))
+    own = config or Config(schema=settings.schema_name)
+    client = Client(source.dsn, own, dry_run=dry_run)
     try:
         async with client:
             yield client

@@ -140,7 +140,7 @@ TICK: Final[Shape] = {
     "holder": "string?",
     "paused": "bool",
 }
-FORCED_TICK: Final[Shape] = {**TICK, "outcome": "string"}
+FORCED_TICK: Final[Shape] = {**TICK, "outcome": "string?"}
 TICK_RUN: Final[Shape] = {
     "name": "string",
     "run_id": "string",
@@ -194,6 +194,7 @@ REPAIRED: Final[Shape] = {
     "state": "string?",
     "outcome": "string",
 }
+DRAINED: Final[Shape] = {"synced": "int", "failed": "int", "deleted": "int", "returned": "int"}
 FINDING: Final[Shape] = {
     "name": "string",
     "verdict": "string",
@@ -207,6 +208,7 @@ MIGRATION: Final[Shape] = {
     "applied_at": "time?",
     "duration_ms": "number?",
 }
+PENDING_MIGRATION: Final[Shape] = {"version": "int", "name": "string", "sql": "string"}
 APPLIED: Final[Shape] = {"version": "int", "name": "string", "duration_ms": "number"}
 SETTING: Final[Shape] = {"name": "string", "value": "json", "origin": "string"}
 VERSION: Final[Shape] = {
@@ -216,6 +218,16 @@ VERSION: Final[Shape] = {
     "libpq": "string",
     "textual": "string?",
     "output_shape": "int",
+}
+EMBEDDED: Final[Shape] = {
+    "folder": "string",
+    "running": "bool",
+    "pid": "int?",
+    "version": "string",
+    "dsn": "string",
+    "kept": "bool",
+    "used": "bool",
+    "size_bytes": "int",
 }
 DEMO: Final[Shape] = {
     "source": "string",
@@ -277,6 +289,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "[namespaces": NAMESPACE,
     "namespaces set": NAMESPACE,
     "[informs": INFORM_RUN,
+    "run --drain": DRAINED,
     "inform KIND": INFORM_RUN,
     "inform KIND --file": INFORM_COUNTS,
     "[tick": TICK,
@@ -290,9 +303,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "[retry": REPAIRED,
     "[delete": REPAIRED,
     "[migrate": APPLIED,
+    "[migrate --dry-run": PENDING_MIGRATION,
     "[migrate status": MIGRATION,
     "[doctor": FINDING,
     "[config": SETTING,
+    "db start": EMBEDDED,
+    "db status": EMBEDDED,
     "demo": DEMO,
     "version": VERSION,
     "dash --once": DASH,

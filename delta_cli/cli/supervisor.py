@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from delta_cli.cli import shapes
 from delta_cli.cli.child import Child
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.line_pipe import LinePipe
@@ -214,20 +215,24 @@ class Supervisor:
             return ExitCode.DONE if drained else self._signals.exit_code
         return ExitCode.SOME_FAILED if ExitCode.SOME_FAILED in codes else ExitCode.DONE
 
+    def totals(self) -> dict[str, int]:
+        """What all processes have done together, of those that could still tell."""
+        return {
+            name: sum(getattr(report, name) for report in self._reports) for name in shapes.DRAINED
+        }
+
     def _log_summary(self, seconds: float) -> None:
-        returned = sum(report.returned for report in self._reports)
+        totals = self.totals()
+        returned = totals.pop("returned")
         if returned:
             log.warning("resources given back unfinished", extra={**_OURS, "count": returned})
-        totals = {
-            **_OURS,
+        others = {
             "processes": self._count,
-            "synced": sum(report.synced for report in self._reports),
-            "failed": sum(report.failed for report in self._reports),
-            "deleted": sum(report.deleted for report in self._reports),
+            **totals,
             "restarts": self._restarts,
             "seconds": round(seconds, 1),
         }
-        log.info("all worker processes ended", extra=totals)
+        log.info("all worker processes ended", extra={**_OURS, **others})
 
 
 def _inherited(files: ExitStack, reports: LinePipe) -> Inherited:

@@ -27,6 +27,11 @@ def note(text: str) -> None:
     say(text, label="note")
 
 
+def note_dry_run(what: str) -> None:
+    """Tell what a command would have done."""
+    note(f"dry run, nothing was changed: {what}")
+
+
 def warn(text: str) -> None:
     """Tell something that a person should look at."""
     say(text, label="warning")

@@ -33,6 +33,8 @@ def cut(text: str, length: int) -> str:
 
 def escape_json(text: str) -> str:
     """JSON of the same value, without characters that a terminal could obey."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # nearly always, and a search would take as long as the encoding
     return _JSON_DANGEROUS.sub(lambda found: _json_escape(found[0]), text)
 
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from delta_cli.cli import output
+from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.completing import ticks
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     TICK,
@@ -38,6 +40,8 @@ async def tick(
     ] = False,
     watch: WatchOption = False,
     interval: IntervalOption = None,
+    actor: ActorOption = None,
+    dry_run: DryRunOption = False,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
     """Force a periodic service now, or list all with their health.
@@ -46,11 +50,15 @@ async def tick(
     needs --app. Exit status 9: it was skipped, as when another process runs it.
     """
     if name is not None and not runs:
-        from delta_cli.cli.tick_run import force
+        from delta_cli.cli.tick_run import force, rehearse
 
         if watch or interval:
             raise ConfigError("a tick that is forced cannot be watched", hint="watch its --runs")
-        return await force(settings, name, output_format)
+        if dry_run:
+            return await rehearse(settings, name, output_format)
+        return await force(settings, name, actor or user_name(), output_format)
+    if dry_run or actor:
+        raise ConfigError("--dry-run and --actor belong to a tick that is forced by its name")
 
     def write(ticks: "Sequence[TickRow]") -> None:
         if runs:
@@ -105,6 +113,7 @@ def add_to(app: typer.Typer) -> None:
             "delta tick",
             "delta tick --watch",
             "delta tick rescue -o json | jq .outcome",
+            "delta tick clean --dry-run",
             "delta tick nightly --app myapp:config",
             "delta tick clean --runs",
         ],

@@ -1,9 +1,9 @@
 """Forces one tick in this process, and tells what came of it."""
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from delta_cli.cli import output
 from delta_cli.cli.application import find_application, not_started
@@ -13,7 +13,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.records import tick_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.cli.text import harmless
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import DeltaError, NotFound
@@ -22,21 +22,25 @@ from delta_cli.engine.store.locks import holder_of
 from delta_cli.engine.tick_names import BUILT_IN_TICKS
 from delta_cli.engine.ticks.passes import PASS_FAILED
 
+if TYPE_CHECKING:
+    from delta_cli.engine.config import Config
+
+T = TypeVar("T")
+
 _TICK_LOGGER: Final = "delta_cli.ticks"
 
 
-async def force(settings: Settings, name: str, output_format: Format) -> ExitCode:
+async def force(settings: Settings, name: str, actor: str, output_format: Format) -> ExitCode:
     """Run it now. Raises NotFound, and DeltaError for what it raised."""
     config = find_application(settings)
     kept = _KeptFailure()
     async with open_client(settings, not_started(config)) as client:
         with kept.instead_of_log():
-            outcome = await _tick(client, name)
+            outcome = await _known(client, name, client.tick(name, actor=actor))
         row = next(row for row in await client.ticks() if row.name == name)
         why = await _why_skipped(client, row) if outcome is TickOutcome.SKIPPED else ""
     _write(row, outcome, output_format)
-    if config is None:
-        note("no application is named: the tick had the default settings")
+    _tell_of_settings(config)
     match outcome:
         case TickOutcome.SUCCESS:
             return ExitCode.DONE
@@ -45,6 +49,30 @@ async def force(settings: Settings, name: str, output_format: Format) -> ExitCod
         case TickOutcome.SKIPPED:
             note(f"tick {name} was skipped: {why}")
             return ExitCode.SKIPPED
+
+
+async def rehearse(settings: Settings, name: str, output_format: Format) -> ExitCode:
+    """Tell whether it would run now, as far as the database knows. Raises NotFound."""
+    config = find_application(settings)
+    async with open_client(settings, not_started(config), dry_run=True) as client:
+        row = await _known(client, name, client.tick_standing(name))
+        async with client.database.connection() as connection:
+            session = await holder_of(connection, row.lock_id)
+    reason = SkipReason.PAUSED if row.paused else SkipReason.LOCK_BUSY if session else None
+    what = f"{name}: would run now" if reason is None else f"{name}: would be skipped, {reason}"
+    if output_format is Format.TABLE:
+        output.write_text(harmless(what))
+    else:
+        outcome = None if reason is None else TickOutcome.SKIPPED.value
+        output.write_object(tick_record(row) | {"outcome": outcome}, output_format)
+        note_dry_run(what)
+    _tell_of_settings(config)
+    return ExitCode.DONE
+
+
+def _tell_of_settings(config: "Config | None") -> None:
+    if config is None:
+        note("no application is named: the tick has the default settings")
 
 
 class _KeptFailure(logging.Filter):
@@ -69,9 +97,10 @@ class _KeptFailure(logging.Filter):
         return False
 
 
-async def _tick(client: Client, name: str) -> TickOutcome:
+async def _known(client: Client, name: str, asked: Awaitable[T]) -> T:
+    """What was asked of a tick. Raises NotFound, which says where the tick may be."""
     try:
-        return await client.tick(name)
+        return await asked
     except NotFound:
         known = [one.name for one in await client.ticks()]
         if name in known:

@@ -8,16 +8,6 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 
 
-def print_version() -> None:
-    """Print Delta's version alone, quickly."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        output.write_text(f"delta {version('deltaloop')}")
-    except PackageNotFoundError:
-        output.write_text("delta 0+unknown")
-
-
 def show_version(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:
     """Show the versions of Delta and of what it stands on."""
     from delta_cli.engine.versions import component_versions

@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.output import Format
 from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
@@ -21,6 +23,7 @@ from delta_cli.engine.states import ResourceState
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
+    from delta_cli.engine.runtime import WorkerSummary
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +50,14 @@ class WorkerRun:
         self._supervised: Supervised | None = supervised
         # The supervisor tells of signals and of what came of them, once for all.
         self._tell: Callable[[str], None] = note if supervised is None else log.debug
+        self._form: Format | None = None
         self._client: Client | None = None
         self._signals: StopSignals = StopSignals(self._on_first_signal, self._on_second_signal)
         self._task: asyncio.Task[Any] | None = None
 
-    async def run(self, settings: Settings, *, drain: bool) -> ExitCode:
-        """Work until a signal, or until nothing is due."""
+    async def run(self, settings: Settings, form: Format | None, *, drain: bool) -> ExitCode:
+        """Work until a signal, or until nothing is due; then print what was done, if asked to."""
+        self._form = form
         self._signals.listen()
         if self._supervised is not None:
             self._supervised.watch(self._on_supervisor_lost)
@@ -100,6 +105,8 @@ class WorkerRun:
         summary = await stopping
         if self._supervised is not None and summary is not None:
             self._supervised.report_end(summary)
+        if self._form is not None and summary is not None:
+            output.write_object(_drained_record(summary), self._form)
         if summary is not None and not summary.drained:
             self._tell(f"{summary.returned} resources were given back unfinished")
             return self._signals.exit_code
@@ -117,7 +124,7 @@ class WorkerRun:
 
     async def _drain(self, client: "Client") -> None:
         """Until nothing is due, showing how far it is."""
-        with progress_bar("working") as advance:
+        with progress_bar("working", self._form or Format.TABLE) as advance:
             draining = asyncio.create_task(client.wait_until_drained())
             total = 0
             while not draining.done():
@@ -174,3 +181,13 @@ class WorkerRun:
     def _on_supervisor_lost(self) -> None:
         log.warning("supervisor lost", extra={"component": "worker"})
         self._signals.drain()
+
+
+def _drained_record(summary: "WorkerSummary") -> dict[str, int]:
+    counts = summary.counts
+    return {
+        "synced": counts.synced,
+        "failed": counts.failed,
+        "deleted": counts.deleted,
+        "returned": summary.returned,
+    }

@@ -12,14 +12,14 @@ from delta_cli.engine.errors import DeltaError
 from delta_cli.engine.explain import explain
 
 if TYPE_CHECKING:
-    from delta_cli.dash.app import DeltaDash
+    from delta_cli.dash.base import DashBase
 
 
 class Operator:
     """Acts for the person at the keys. Nothing is done that was not confirmed."""
 
-    def __init__(self, app: "DeltaDash") -> None:
-        self._app: DeltaDash = app
+    def __init__(self, app: "DashBase") -> None:
+        self._app: DashBase = app
 
     def ask(self, verb: str) -> None:
         """Show what a verb would do to what is chosen; what is confirmed is done."""
@@ -31,7 +31,8 @@ class Operator:
             states = ", ".join(sorted({line.state.value for line in plan.refused}))
             app.notify(f"{verb} is refused for what is {states}", severity="warning", markup=False)
             return
-        app.push_screen(ConfirmScreen(plan), partial(self._answered, plan))
+        screen = ConfirmScreen(plan, protected=app.options.protected)
+        app.push_screen(screen, partial(self._answered, plan))
 
     def _answered(self, plan: Plan, answer: bool | None) -> None:  # noqa: FBT001 - of the dialog
         if not answer:
@@ -44,7 +45,7 @@ class Operator:
     async def _perform(self, plan: Plan) -> None:
         app = self._app
         try:
-            report = await app.store.perform(plan, actor=app.options.actor)
+            report = await app.store.changes.perform(plan, actor=app.options.actor)
         except (DeltaError, *AWAY) as error:
             database = app.store.database
             meaning = explain(error, database.dsn, database.schema)

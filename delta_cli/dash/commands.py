@@ -60,7 +60,7 @@ class DashCommands(Provider):
             return
         dash = self._dash
         try:
-            lines = await dash.store.find(*wanted)
+            lines = await dash.store.resources.find(*wanted)
         except (*AWAY, TimeoutError):
             return
         for line in lines:

@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from delta_cli.cli.text import harmless, harmless_lines
+from delta_cli.cli.text import harmless_lines
+from delta_cli.dash.diffing import diff_pieces
+from delta_cli.dash.event_lines import event_word
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import OF_STATE, Piece, Tone, text_of
-from delta_cli.dash.widgets.event_log import event_word
 from delta_cli.dash.words import clock, milliseconds, moment, shown, since, until
-from delta_cli.engine.model import AttemptError, Change, Event, ResourceRow
+from delta_cli.engine.model import AttemptError, Event, ResourceRow
 
 PANES: Final = ("Object", "Diff", "Attempts", "Timeline", "Meta")
 _MOST_LINES: Final = 2_000
 _MOST_CHARACTERS: Final = 200_000
-_MOST_CHANGES: Final = 500
+#: Attempts and events that are told below the object.
+_SHORT_LINES: Final = 8
 
 
 def json_of(value: Any) -> str:
@@ -40,19 +42,51 @@ def head(row: ResourceRow, now: datetime) -> Text:
     return text_of(pieces)
 
 
-def pane(name: str, row: ResourceRow, timeline: Sequence[Event] | None, glyphs: Glyphs) -> Text:
-    """One pane."""
+def pane(
+    name: str, row: ResourceRow, timeline: Sequence[Event] | None, glyphs: Glyphs, width: int
+) -> Text:
+    """One pane. Below the object and the diff stands in short what became of it."""
     match name:
         case "Object":
-            return Text(_bounded(json_of(row.object)))
+            pieces: list[Piece] = [(_bounded(json_of(row.object)) + "\n", Tone.PLAIN)]
+            return text_of([*pieces, *_in_short(row, timeline)])
         case "Diff":
-            return _diff(row, glyphs)
+            return text_of([*diff_pieces(row, glyphs, width), *_in_short(row, timeline)])
         case "Attempts":
-            return _attempts(row.errors)
+            return text_of(_attempts(row.errors))
         case "Timeline":
-            return _timeline(timeline)
+            return text_of(_timeline(timeline))
         case _:
-            return _meta(row)
+            return text_of(_meta(row))
+
+
+def whole_text(
+    row: ResourceRow, timeline: Sequence[Event] | None, now: datetime, glyphs: Glyphs
+) -> str:
+    """All panes as plain text, for a pager."""
+    parts = [f"{shown(row.kind)}/{shown(row.object_id)}\n{head(row, now).plain}"]
+    contents = {
+        "Object": [(harmless_lines(json_of(row.object)) + "\n", Tone.PLAIN)],
+        "Diff": diff_pieces(row, glyphs, 0),
+        "Attempts": _attempts(row.errors),
+        "Timeline": _timeline(timeline),
+        "Meta": _meta(row),
+    }
+    parts += [f"{name}\n\n{text_of(pieces).plain.rstrip()}" for name, pieces in contents.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _in_short(row: ResourceRow, timeline: Sequence[Event] | None) -> list[Piece]:
+    pieces: list[Piece] = []
+    if row.errors:
+        pieces.append(("\nAttempts, the newest first\n", Tone.STRONG))
+        for error in list(reversed(row.errors))[:_SHORT_LINES]:
+            pieces += [*_attempt(error), ("\n", Tone.PLAIN)]
+    if timeline:
+        pieces.append(("\nTimeline\n", Tone.STRONG))
+        for event in list(reversed(timeline))[:_SHORT_LINES]:
+            pieces += _happened(event)
+    return pieces
 
 
 def _bounded(text: str) -> str:
@@ -62,74 +96,49 @@ def _bounded(text: str) -> str:
     return kept + "\n... and more: y copies all of it" if is_cut else kept
 
 
-def _diff(row: ResourceRow, glyphs: Glyphs) -> Text:
-    if row.synced_at is None:
-        return text_of([("never synced: all of the desired object is new", Tone.MUTED)])
-    changes = row.changes
-    if not changes:
-        return text_of([("no drift: the last synced object is the desired one", Tone.OK)])
-    pieces: list[Piece] = [("last synced  ->  desired\n\n", Tone.MUTED)]
-    for change in changes[:_MOST_CHANGES]:
-        pieces += _change(change, glyphs)
-    if len(changes) > _MOST_CHANGES:
-        pieces.append((f"... and {len(changes) - _MOST_CHANGES:,} more", Tone.MUTED))
-    return text_of(pieces)
-
-
-def _change(change: Change, glyphs: Glyphs) -> list[Piece]:
-    old, new = (_value(value) for value in (change.old, change.new))
-    path = shown(change.path) if change.path else "(all)"
-    if change.old is None:
-        return [(f"+ {path}: ", Tone.OK), (f"{new}\n", Tone.OK)]
-    if change.new is None:
-        return [(f"- {path}: ", Tone.BAD), (f"{old}\n", Tone.BAD)]
-    return [
-        (f"{glyphs.differs} {path}: ", Tone.WARN),
-        (old, Tone.BAD),
-        ("  ->  ", Tone.MUTED),
-        (f"{new}\n", Tone.OK),
-    ]
-
-
-def _value(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return harmless(text[:2_000])
-
-
-def _attempts(errors: Sequence[AttemptError]) -> Text:
+def _attempts(errors: Sequence[AttemptError]) -> list[Piece]:
     if not errors:
-        return text_of([("no failed attempts in this round", Tone.OK)])
+        return [("no failed attempts in this round", Tone.OK)]
     pieces: list[Piece] = []
     for error in reversed(errors):
-        worker = "" if error.worker_id is None else f" worker {error.worker_id}"
-        pieces.append((f"#{error.attempt} ", Tone.STRONG))
-        pieces.append((f"{clock(error.at)}{worker}  ", Tone.MUTED))
-        pieces.append((f"{shown(error.error)}: {shown(error.message)}\n", Tone.WARN))
+        pieces += [*_attempt(error), ("\n", Tone.PLAIN)]
         if error.trace:
             pieces.append((harmless_lines(error.trace).rstrip() + "\n", Tone.MUTED))
         pieces.append(("\n", Tone.PLAIN))
-    return text_of(pieces)
+    return pieces
 
 
-def _timeline(events: Sequence[Event] | None) -> Text:
+def _attempt(error: AttemptError) -> list[Piece]:
+    worker = "" if error.worker_id is None else f" w{error.worker_id}"
+    return [
+        (f"#{error.attempt} ", Tone.STRONG),
+        (f"{clock(error.at)}{worker}  ", Tone.MUTED),
+        (f"{shown(error.error)}: {shown(error.message)}", Tone.WARN),
+    ]
+
+
+def _timeline(events: Sequence[Event] | None) -> list[Piece]:
     if events is None:
-        return text_of([("reading the log", Tone.MUTED)])
+        return [("reading the log", Tone.MUTED)]
     if not events:
-        return text_of([("the log tells nothing of it (any more)", Tone.MUTED)])
-    pieces: list[Piece] = []
-    for event in reversed(events):
-        word, tone = event_word(event)
-        took = "" if event.duration_ms is None else f" {milliseconds(event.duration_ms)}"
-        pieces.append((f"{moment(event.at)}  ", Tone.MUTED))
-        pieces.append((f"{word:<9}", tone))
-        pieces.append((f" a{event.attempt}/{event.max_attempts}{took}", Tone.PLAIN))
-        pieces.append(("" if event.worker is None else f" w{event.worker}", Tone.MUTED))
-        pieces.append(("" if event.actor is None else f" by {shown(event.actor)}", Tone.STRONG))
-        pieces.append((f" {shown(event.error)}\n" if event.error else "\n", Tone.WARN))
-    return text_of(pieces)
+        return [("the log tells nothing of it (any more)", Tone.MUTED)]
+    return [piece for event in reversed(events) for piece in _happened(event)]
 
 
-def _meta(row: ResourceRow) -> Text:
+def _happened(event: Event) -> list[Piece]:
+    word, tone = event_word(event)
+    took = "" if event.duration_ms is None else f" {milliseconds(event.duration_ms)}"
+    return [
+        (f"{moment(event.at)}  ", Tone.MUTED),
+        (f"{word:<9}", tone),
+        (f" a{event.attempt}/{event.max_attempts}{took}", Tone.PLAIN),
+        ("" if event.worker is None else f" w{event.worker}", Tone.MUTED),
+        ("" if event.actor is None else f" by {shown(event.actor)}", Tone.STRONG),
+        (f" {shown(event.error)}\n" if event.error else "\n", Tone.WARN),
+    ]
+
+
+def _meta(row: ResourceRow) -> list[Piece]:
     pieces: list[Piece] = []
     for name in (
         *("id", "generation", "synced_generation", "term", "sync_count", "priority"),
@@ -142,4 +151,4 @@ def _meta(row: ResourceRow) -> Text:
     pieces += [(f"{'hash':<20}", Tone.MUTED), (f"{row.hash.hex()}\n", Tone.PLAIN)]
     pieces += [(f"{'tags':<20}", Tone.MUTED), (f"{shown(' '.join(row.tags))}\n", Tone.PLAIN)]
     pieces += [("metadata\n", Tone.MUTED), (_bounded(json_of(dict(row.metadata))), Tone.PLAIN)]
-    return text_of(pieces)
+    return pieces

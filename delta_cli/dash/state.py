@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from delta_cli.dash.feed import LOG_LINES
 from delta_cli.dash.glyphs import UNICODE, Glyphs
+from delta_cli.dash.log_reading import LOG_LINES
 from delta_cli.dash.messages import Connected, Gap, Mode
 from delta_cli.dash.rates import WorkerRates
 from delta_cli.dash.snapshot import Alert, Snapshot, alerts
@@ -29,6 +29,7 @@ class State:
     trends: Trends = field(default_factory=Trends)
     rates: WorkerRates = field(default_factory=WorkerRates)
     newest: int = 0
+    _next_alert: int = 0
     _read_at: float = field(default_factory=time.monotonic)
 
     def take_snapshot(self, snapshot: Snapshot) -> None:
@@ -44,6 +45,13 @@ class State:
         self.log.extend(events)
         self.trends.add(events)
         self.newest = newest
+
+    def next_alert(self) -> Alert | None:
+        """The alerts one after the other, and again from the first."""
+        if not self.alerts:
+            return None
+        self._next_alert = (self._next_alert + 1) % len(self.alerts)
+        return self.alerts[self._next_alert - 1]
 
     @property
     def is_away(self) -> bool:

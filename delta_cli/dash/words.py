@@ -6,6 +6,7 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 
 from delta_cli.cli.text import harmless
+from delta_cli.engine.model import Pause
 
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
@@ -28,13 +29,45 @@ def fit(text: str, width: int, *, cut: str) -> str:
     return set_cell_size(text, width - 1).rstrip() + cut
 
 
+def chopped(text: str, width: int) -> list[str]:
+    """Text in pieces of at most so many columns, broken at spaces where there are any."""
+    pieces: list[str] = []
+    while text:
+        piece = _beginning(text, width)
+        pieces.append(piece.rstrip())
+        text = text[len(piece) :].lstrip()
+    return pieces
+
+
+def _beginning(text: str, width: int) -> str:
+    """As much of a text as fits, up to a space if one is in its second half."""
+    length = min(len(text), width)
+    while length > 1 and cell_len(text[:length]) > width:
+        length -= 1
+    if length == len(text):
+        return text
+    space = text.rfind(" ", length // 2, length + 1)
+    return text[: space + 1] if space > 0 else text[:length]
+
+
+def short_count(value: int) -> str:
+    """A number in at most five characters: 9,999, 12.3k, 345k, 6.7M."""
+    if value < 10_000:  # noqa: PLR2004 - what fits as it is
+        return f"{value:,}"
+    for unit, size in (("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)):
+        if value < 999.5 * size:
+            number = value / size
+            return f"{number:.1f}{unit}" if number < 99.95 else f"{number:.0f}{unit}"  # noqa: PLR2004
+    return ">999G"
+
+
 def age(seconds: float | None) -> str:
     """A span of time in at most five characters: 0.8s, 41s, 1m02, 3h20, 12d."""
     if seconds is None:
         return "-"
     if seconds < 0:
         return f"-{age(-seconds)}"
-    if seconds < 10:  # noqa: PLR2004 - below, tenths are worth showing
+    if seconds < 9.95:  # noqa: PLR2004 - below, tenths are worth showing
         return f"{seconds:.1f}s"
     if seconds < _MINUTE:
         return f"{seconds:.0f}s"
@@ -81,3 +114,12 @@ def clock(at: datetime | None, *, thousandths: bool = False) -> str:
 def moment(at: datetime | None) -> str:
     """Day and time, UTC."""
     return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def pause_words(pause: Pause | None, now: datetime) -> str:
+    """Who paused something, for how long and why; nothing where it is not paused."""
+    if pause is None:
+        return ""
+    lasting = "" if pause.until is None else f" for {until(pause.until, now)}"
+    reason = "" if pause.reason is None else f": {shown(pause.reason)}"
+    return f"by {shown(pause.actor)}{lasting}{reason}"

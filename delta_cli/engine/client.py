@@ -55,14 +55,19 @@ class Client:
     `dsn`: a libpq connection string; None resolves one as the command line does (`DELTA_DSN`,
     `DATABASE_URL`, `PG*`), down to the embedded server, which is migrated on the way.
     `config`: None for a client without controllers, which can do everything but work.
+    `dry_run`: each change is refused or told as it would be, and undone at once; nobody hears of
+    it, and rows are as they were. Such a client cannot `start()`, `tick()`, or `inform()` one
+    object: `inform_many()` counts what it would do.
     Opening it raises ConnectionFailed when no server answers, and SchemaError when the schema is
     not this Delta's. Opening it also makes the controllers and namespaces of `config` known.
     """
 
-    def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
+    def __init__(
+        self, dsn: str | None = None, config: Config | None = None, *, dry_run: bool = False
+    ) -> None:
         self.config: Config = config or Config()
         self.controllers: Controllers = Controllers(self.config.controllers)
-        self._session: Session = Session(dsn, self.config, self.controllers)
+        self._session: Session = Session(dsn, self.config, self.controllers, dry_run=dry_run)
         #: What operators do to the fleet and look at: pauses, cancels, limits, workers, runs.
         self.control: ControlPlane = ControlPlane(self._session, self._hint)
         self._runtime: Runtime | None = None
@@ -143,6 +148,7 @@ class Client:
             )
         if self._working is not None:
             raise ConfigError("this client works already", hint="call stop() first")
+        self._refuse_in_dry_run("work")
         self._runtime = Runtime(
             self.database,
             self._session.config,
@@ -205,18 +211,38 @@ class Client:
 
     # Ticks
 
-    async def tick(self, name: str) -> TickOutcome:
+    async def tick(self, name: str, *, actor: str | None = None) -> TickOutcome:
         """Force one tick of a periodic service in this process, under the fleet's lock.
 
-        It counts as the interval's run. `ticks()` says why it was skipped, and who has the lock.
-        Raises NotFound for a tick that this process does not have: each has the built-in ones,
-        and those of its `Config(ticks=[...])`.
+        It counts as the interval's run. `ticks()` says why it was skipped, and who has the lock;
+        `actor`, who forced it, stands beside the run's holder. Raises NotFound for a tick that
+        this process does not have: each has the built-in ones, and those of its
+        `Config(ticks=[...])`.
         """
+        self._refuse_in_dry_run("run ticks")
         token = current_client.set(self)
         try:
-            return await self._open_ticks.tick(name)
+            return await self._open_ticks.tick(name, actor=actor)
         finally:
             current_client.reset(token)
+
+    async def tick_standing(self, name: str) -> TickRow:
+        """How a tick of this process stands, which is not run; one that never ran has no times.
+
+        Raises NotFound as `tick()` does.
+        """
+        settings = self._open_ticks.settings(name)
+        async with (
+            self._session.connection() as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            await ticks.register(connection, settings, replace=False)
+            rows = await ticks.list_ticks(connection)
+        return next(row for row in rows if row.name == name)
+
+    def _refuse_in_dry_run(self, what: str) -> None:
+        if self._session.dry_run:
+            raise ConfigError(f"a client in a dry run does not {what}")
 
     async def ticks(self) -> list[TickRow]:
         """Every periodic service that the fleet knows, with its health and its last 20 runs."""
@@ -247,6 +273,7 @@ class Client:
         With `connection`, inside the transaction of a caller's own psycopg connection.
         Raises InvalidObject, which names the field, and stores nothing.
         """
+        self._refuse_in_dry_run("inform one object")
         candidate = self._encoder.candidate(obj, opts)
         outcomes = await self._inform_batch([candidate], InformPolicy(), connection)
         encoded = candidate.encoded
@@ -334,6 +361,8 @@ class Client:
         )
         if run_foreground:
             return await self._inform_foreground(kind, steps)
+        if self._session.dry_run:
+            return await self._session.rehearse(steps)
         run = await self._session.run(steps, connection)
         await self._hint(INFORM, {kind}, connection)
         return run
@@ -341,6 +370,8 @@ class Client:
     async def _inform_foreground(self, kind: str, steps: Steps[InformRun]) -> InformRun:
         self._require_runnable(kind)
         await self.control.require_unpaused(PauseScope.KIND, kind)
+        if self._session.dry_run:
+            return await self._session.rehearse(steps)
         # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self._session.run(steps)
         was_working = self._runtime is not None

@@ -87,7 +87,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
             self._unhook = weakref.finalize(self, listener.on(EVENT, lambda _: wake.set()))
         self._begun: bool = False
         self._resumed: bool = False  # at what its name had acknowledged
-        self._caught_up: bool = False  # the last page was the end of the log
+        self._caught_up: bool = False  # all that was in the log at the last look has been read
         self._closed: bool = False
 
     async def __aenter__(self) -> Self:
@@ -143,7 +143,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
                 await self._wait()
             self._wake.clear()
             await while_away("subscription", self._read)
-            if not self._page and not self._following.follow:
+            if not self._page and self._caught_up and not self._following.follow:
                 await self._write()
                 raise StopAsyncIteration
         item = self._page.pop()
@@ -206,21 +206,21 @@ class Subscription(AsyncIterator[Event | EventGap]):
             self._caught_up = True
             return
         self._page = [*reversed(page.events)]
-        self._caught_up = len(self._page) < _PAGE
+        self._caught_up = len(self._page) < _PAGE and page.reached >= page.bounds.newest
         # Writers that failed leave holes among the ids, so only what is older than the whole log is
         # known to be cut; and not before the first event of a log that was new.
         missing = page.bounds.oldest - position - 1
         if missing > 0 and (position > 0 or self._resumed):
             self._page.append(EventGap(missing))
-        if not self._page and page.bounds.newest > position:
-            self._skip_to(page.bounds.newest)
+        if not self._page and page.reached > position:
+            self._skip_to(page.reached)
 
-    def _skip_to(self, newest: int) -> None:
+    def _skip_to(self, reached: int) -> None:
         """Nothing of interest up to there: do not read that stretch again."""
         cursor = self._cursor
         if cursor is not None and cursor.handled == self.position:
-            cursor.handled = newest
-        self.position = newest
+            cursor.handled = reached
+        self.position = reached
 
     async def _wait(self) -> None:
         wait_s = self._poll_s

@@ -30,9 +30,20 @@ CallersConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 
 class Session:
-    """What a client has open. `open()` also makes the application's kinds and namespaces known."""
+    """What a client has open. `open()` also makes the application's kinds and namespaces known.
 
-    def __init__(self, dsn: str | None, config: Config, controllers: Controllers) -> None:
+    `dry_run`: it does not, whatever is done is undone at once, and nobody is told.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None,
+        config: Config,
+        controllers: Controllers,
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        self.dry_run: bool = dry_run
         self._given_dsn: str | None = dsn
         self._config: Config = config
         self._controllers: Controllers = controllers
@@ -68,7 +79,7 @@ class Session:
             if is_embedded:
                 await schema.migrate(connection, schema=self._config.schema)
             await schema.require_current(connection, schema=self._config.schema)
-            adopted = await self._register(connection)
+            adopted = 0 if self.dry_run else await self._register(connection)
         self._hints = HintSender(self._database, enabled=self._config.notify)
         self._run_in_background(self._hints.run())
         if adopted:
@@ -154,9 +165,20 @@ class Session:
         """A connection whose errors are Delta's own, where a user can do something about them."""
         try:
             async with self.database.connection() as connection:
-                yield connection
+                if not self.dry_run:
+                    yield connection
+                    return
+                # In a use of its own, so that nothing stays locked between two of them.
+                async with connection.transaction(force_rollback=True):
+                    yield connection
         except (psycopg.Error, PoolTimeout) as error:
             raise explain(error, self.database.dsn, self._config.schema) or error from error
+
+    async def rehearse(self, steps: Steps[R]) -> R:
+        """Run steps of a dry run that need the application known, and undo that with them."""
+        async with self.connection() as connection:
+            await self._register(connection)
+            return await run_steps(connection, steps)
 
     async def run(self, steps: Steps[R], within: CallersConnection | None = None) -> R:
         """Run steps on a connection of our own, or inside the transaction of a caller's."""
@@ -181,6 +203,8 @@ class Session:
 
     def send_hint(self, channel: str, payloads: Iterable[str] = ("",)) -> None:
         """Wake others soon."""
+        if self.dry_run:
+            return
         for payload in payloads:
             self.hints.send(channel, payload)
 

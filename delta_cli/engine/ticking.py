@@ -13,6 +13,7 @@ from delta_cli.engine.hints import HintSender
 from delta_cli.engine.locks import PostgresAdvisoryLocker
 from delta_cli.engine.model import TickOutcome
 from delta_cli.engine.store import ticks
+from delta_cli.engine.store.ticks import TickSettings
 from delta_cli.engine.ticks.base import PassPlace
 from delta_cli.engine.ticks.clean import clean_service
 from delta_cli.engine.ticks.expire import expire_service
@@ -68,8 +69,16 @@ class Ticks:
         """Every service, ready to run. Raises ConfigError if one runs for another client."""
         return [self._attach(service) for service in self._services.values()]
 
-    async def tick(self, name: str) -> TickOutcome:
+    async def tick(self, name: str, *, actor: str | None = None) -> TickOutcome:
         """Force one tick now. Raises NotFound for one that this process does not have."""
+        return await self._attach(self._service(name)).tick(force=True, actor=actor)
+
+    def settings(self, name: str) -> TickSettings:
+        """What this process says of a tick. Raises NotFound for one that it does not have."""
+        service = self._attach(self._service(name))
+        return TickSettings(name, service.interval.total_seconds(), service.lock_id)
+
+    def _service(self, name: str) -> TickService:
         service = self._services.get(name)
         if service is None:
             raise NotFound(
@@ -77,7 +86,7 @@ class Ticks:
                 hint=f"ticks here: {', '.join(self._services)}; "
                 "one of an application needs its Config(ticks=[...])",
             )
-        return await self._attach(service).tick(force=True)
+        return service
 
     async def close(self) -> None:
         """Give the locks back."""

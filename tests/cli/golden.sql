@@ -29,6 +29,13 @@ insert into delta_resource (
     ('eu', 'user', 'bob@hello.com', 'unknown', 1, null, 0, 0, 5, 0, null, '2026-01-01 08:00Z',
      '2026-01-01 08:00Z', null, null, '{"id": "bob@hello.com"}', '\x0a3b', null, '{}', '{}', '[]');
 
+insert into delta_resource (
+    namespace, kind, object_id, state, term, attempt, max_attempts, lease_until, worker_id,
+    created_at, updated_at, attempted_at, object, hash
+) values
+    ('default', 'item', 'busy', 'pending', 1, 1, 5, 'infinity', 1, '2026-01-01 08:00Z',
+     '2026-01-01 09:30Z', '2026-01-01 09:30Z', '{"id": "busy"}', '\x0a4b');
+
 insert into delta_event (
     at, category, resource_id, namespace, kind, object_id, state, attempt, max_attempts, generation,
     sync_count, worker_id, duration_ms, error, actor

@@ -1,8 +1,10 @@
 """The list of commands, their help, and what it costs to show it."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -12,7 +14,7 @@ from delta_cli.cli.reference import rewritten
 from tests.cli.conftest import Here
 from tests.support.programs import CHECKOUT
 
-HEAVY = ("psycopg", "pydantic", "textual", "rich", "delta_cli.engine.client")
+HEAVY = ("psycopg", "pydantic", "asyncio", "textual", "rich", "delta_cli.engine.client")
 
 
 def test_help_lists_every_command_under_its_panel(here: Here) -> None:
@@ -49,17 +51,36 @@ def test_every_exit_status_is_explained(here: Here) -> None:
     assert "exit-codes" in here("help", "everything").expect(2).err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"]])
-def test_help_and_version_load_nothing_heavy(words: list[str]) -> None:
+def loaded_by(words: list[str], **environ: str) -> list[str]:
+    """What heavy modules a process of `delta` has loaded at its end."""
     program = (
         "import json, sys; from delta_cli.cli.app import run_words; "
         f"run_words({words!r}); print(json.dumps(sorted(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environ},
     )
-    loaded = json.loads(done.stdout.splitlines()[-1])
-    assert not [name for name in HEAVY if name in loaded]
+    modules = json.loads(done.stdout.splitlines()[-1])
+    return [name for name in HEAVY if name in modules]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["status", "--help"]])
+def test_help_and_version_load_nothing_heavy(words: list[str]) -> None:
+    assert loaded_by(words) == []
+
+
+def test_tab_loads_nothing_heavy_for_a_command() -> None:
+    bash = {"_DELTA_COMPLETE": "complete_bash", "COMP_WORDS": "delta s", "COMP_CWORD": "1"}
+    assert loaded_by([], **bash) == []
+    assert "psycopg" not in loaded_by([], **bash | {"COMP_WORDS": "delta list -"})
+
+
+def test_the_version_is_that_of_the_installed_package(here: Here) -> None:
+    assert here("--version").expect(0).out == f"delta {version('deltaloop')}\n"
 
 
 def test_the_reference_in_the_readme_is_what_the_commands_say() -> None:

@@ -1,6 +1,9 @@
 """How far something is: a bar on a terminal, JSON lines under -o jsonl, else nothing."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from delta_cli.cli import shapes
 from tests.cli.conftest import Here, Inform
@@ -38,9 +41,62 @@ def test_a_migration_tells_how_far_it_is(here: Here, empty_dsn: str) -> None:
     assert last["total"] == len(done.lines())
 
 
-def test_a_terminal_shows_a_bar(delta: CommandLine, inform: Inform) -> None:
+def test_a_drain_tells_how_far_it_is_and_what_it_did(shop: CommandLine, inform: Inform) -> None:
+    inform("a", "b", c="bad")
+    done = shop("run", "--drain", "--log-level", "error", "-o", "jsonl").expect(8)
+    last = progress_in(done.err)[-1]
+    assert (last["progress"], last["done"]) == ("working", last["total"])
+    assert list(done.lines()[0]) == list(shapes.DRAINED)
+    assert done.lines() == [{"synced": 2, "failed": 1, "deleted": 0, "returned": 0}]
+    quiet = shop("run", "--drain", "--log-level", "error").expect(0)
+    assert (quiet.out, quiet.err) == ("", "")
+    assert "belongs to --drain" in shop("run", "-o", "json").expect(2).err
+
+
+def test_processes_that_drain_tell_once_what_they_did(shop: CommandLine, inform: Inform) -> None:
+    inform(*map(str, range(20)))
+    words = ("run", "--drain", "--processes", "2", "--log-level", "error", "-o", "json")
+    assert shop(*words).expect(0).json() == {
+        "synced": 20,
+        "failed": 0,
+        "deleted": 0,
+        "returned": 0,
+    }
+
+
+def test_the_demo_tells_how_far_it_is(delta: CommandLine) -> None:
+    (delta.folder / "from").mkdir()
+    (delta.folder / "from" / "file").write_text("content")
+    words = ("demo", "--source", "from", "--target", "to")
+    done = delta(*words, "-o", "jsonl").expect(0)
+    assert progress_in(done.err)[-1] == {"progress": "mirroring", "done": 1, "total": 1}
+    assert progress_in(delta(*words).expect(0).err) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        (("delete", "item", "--all", "--yes"), "delete"),
+        (("inform", "item", "--object", '{"id": "c"}'), "informing"),
+        (("run", "--drain"), "working"),
+        (("migrate", "--schema", "another"), "migrating"),
+        (("demo", "--source", ".", "--target", "../mirror"), "mirroring"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_terminal_shows_a_bar(
+    shop: CommandLine, inform: Inform, tmp_path: Path, words: tuple[str, ...], label: str
+) -> None:
     inform("a", "b")
-    with delta.terminal("delete", "item", "--all", "--yes", "-o", "jsonl") as terminal:
-        code, shown = terminal.end()
-    assert (code, "2/2" in shown) == (0, True)
+    shop.folder = tmp_path / "here"
+    shop.folder.mkdir()
+    form = ("-o", "jsonl")
+    code, shown = shop.on_terminal(*words, *form)
+    assert (code, label in shown, "━" in shown) == (0, True, True)
     assert '"progress"' not in shown
+
+
+def test_a_bar_counts_to_the_end(delta: CommandLine, inform: Inform) -> None:
+    inform("a", "b")
+    code, shown = delta.on_terminal("delete", "item", "--all", "--yes")
+    assert (code, "2/2" in shown) == (0, True)

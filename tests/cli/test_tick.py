@@ -89,7 +89,7 @@ def test_a_forced_tick_is_told_in_a_sentence(quick: Here) -> None:
     done = quick("tick", "clean").expect(0)
     assert done.out.startswith("clean: success, 0 cleaned, ")
     assert done.out.endswith(" ms\n")
-    assert "no application is named: the tick had the default settings" in done.err
+    assert "no application is named: the tick has the default settings" in done.err
     assert "default settings" not in quick("tick", *APP, "clean").expect(0).err
 
 
@@ -176,16 +176,19 @@ def test_a_tick_that_runs_elsewhere_exits_9_and_names_the_process(
     here: Here, delta: CommandLine, dsn: str, tmp_path: Path
 ) -> None:
     environ = {"TICKING_FOLDER": str(tmp_path)}
-    with delta.started("tick", *APP, "slow", "-o", "json", environ=environ) as process:
+    words = ("tick", *APP, "slow", "--actor", "ann", "-o", "json")
+    with delta.started(*words, environ=environ) as process:
         until((tmp_path / "begun").exists)
         done = here("tick", *APP, "slow", environ={"DELTA_DSN": dsn, **environ}).expect(9)
-        holder = f"{socket.gethostname()}:{process.pid}"
+        holder = f"{socket.gethostname()}:{process.pid} (ann)"
         assert f"lock busy, held by {holder} (server process " in done.err
         (listed,) = here("tick", "-o", "json", environ={"DELTA_DSN": dsn}).json()
         assert listed["holder"] == holder
         (tmp_path / "release").touch()
         first = ended(process).expect(0).json()
     assert (first["outcome"], first["holder"]) == ("success", None)
+    (run,) = here("tick", "--runs", "slow", "-o", "json", environ={"DELTA_DSN": dsn}).json()
+    assert run["holder"] == holder
 
 
 def test_a_paused_tick_exits_9_until_it_is_resumed(quick: Here) -> None:

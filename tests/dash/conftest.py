@@ -81,7 +81,7 @@ async def open_dash(
     chosen = Options(**{"where": "test", "actor": "dash:tester", "refresh_s": 0.5} | options)
     async with Client(dsn) as client, open_store(client, read_only=False) as store:
         if look is not None:
-            store._counts = Counts(look)
+            store.tables._counts = Counts(look)
         app = DeltaDash(store, chosen)
         async with app.run_test(size=size, notifications=True) as pilot:
             driven = Driven(app, pilot)

@@ -1,3 +1,5 @@
+import re
+
 from textual.widgets import Button
 
 from delta_cli import Permanent
@@ -200,14 +202,14 @@ async def test_a_kind_is_paused_and_resumed(dash: Dash, dsn: str, observer: Obse
         await driven.press("p")
         await driven.shows("Pause 1 kind?", "delta pause kind item")
         await driven.press("right", "enter")
-        await driven.shows("item (paused)")
+        await driven.until(lambda: re.search(r"item .* paused", driven.screen))
         assert await observer.rows("select scope, name, actor from delta_pause") == [
             ("kind", "item", "dash:tester")
         ]
         await driven.press("P")
         await driven.shows("Resume 1 kind?")
         await driven.press("right", "enter")
-        await driven.until(lambda: "(paused)" not in driven.screen)
+        await driven.until(lambda: not re.search(r"item .* paused", driven.screen))
         assert await observer.rows("select 1 from delta_pause") == []
 
 

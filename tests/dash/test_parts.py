@@ -42,7 +42,7 @@ def test_a_wrong_word_of_a_filter_is_named(text: str) -> None:
 def test_ages_are_short() -> None:
     given = (None, 0.44, 9.99, 41, 119.9, 3_600, 90_000, -5)
     assert [age(one) for one in given] == [
-        *("-", "0.4s", "10.0s", "41s", "1m59", "1h00", "1d", "-5.0s")
+        *("-", "0.4s", "10s", "41s", "1m59", "1h00", "1d", "-5.0s")
     ]
 
 

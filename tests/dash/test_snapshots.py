@@ -3,6 +3,7 @@
 To draw them anew: `pytest tests/dash/test_snapshots.py --snapshot-update`.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -72,19 +73,22 @@ class StillDash(DeltaDash):
     """Shows what it is given."""
 
     def __init__(self, connected: Connected) -> None:
-        super().__init__(cast(DashStore, None), Options(where="ops@db1/app", actor="ana"))
+        super().__init__(
+            cast(DashStore, SimpleNamespace(database=None, resources=None)),
+            Options(where="ops@db1/app", actor="ana"),
+        )
         self._still = connected
 
     def on_ready(self) -> None:
-        self._parts = self._count_parts()
+        self._parts = self.count_parts()
         events = [entry for entry in LOG if isinstance(entry, Event)]
         self.state.take_events(events, 918_442, None)
         self.state.log.clear()
         self.state.log.extend(LOG)
         self.state.take_snapshot(SNAPSHOT)
         self.state.connected = self._still
-        self._hand_out(list(LOG))
-        self._show()
+        self.hand_out(list(LOG))
+        self.show()
 
 
 LIVE = Connected(Mode.LIVE, lag_ms=3.0)

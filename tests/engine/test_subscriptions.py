@@ -18,6 +18,7 @@ from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import _ECHO_INTERVAL, Listener
 from delta_cli.engine.store import events as store
+from delta_cli.engine.store.events import EventFilter
 from tests.support.engine import quick_config
 from tests.support.events import cut_log, log_events, told
 from tests.support.observing import Observer
@@ -80,6 +81,29 @@ async def test_a_time_is_found_without_reading_the_log(dsn: str, observer: Obser
         before = await blocks_read(connection)
         assert await store.id_before(connection, at) == 39_999
         assert await blocks_read(connection) - before < 300  # the table has 1,000 and its index 140
+
+
+async def test_a_page_is_read_without_what_lies_beyond_although_the_log_has_no_statistics(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 50_000)
+    async with Client(dsn) as client, client.database.connection() as connection:
+        before = await blocks_read(connection)
+        page = await store.page(connection, EventFilter(), after_id=100, limit=1_000)
+        assert [event.id for event in page.events] == list(range(101, 1_101))
+        assert await blocks_read(connection) - before < 300  # the table has 1,000
+
+
+async def test_a_rare_kind_is_found_beyond_all_that_is_of_no_interest(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 30_000)
+    await log_events(observer, 2, kind="rare")
+    await observer.do("select setval('delta_event_id_seq', 90000000)")
+    await log_events(observer, 3, kind="rare")
+    async with Client(dsn) as client:
+        rare = [30_001, 30_002, 90_000_001, 90_000_002, 90_000_003]
+        assert await read_all(client, after=0, kinds=["rare"]) == rare
 
 
 async def blocks_read(connection: Any) -> int:

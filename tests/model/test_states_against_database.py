@@ -279,7 +279,7 @@ class Machine(RuleBasedStateMachine):
 
     def _complete(self, endings: dict[Claim, Ending]) -> None:
         outcomes = [_outcome(claim, ending) for claim, ending in endings.items()]
-        held = self._run(work.still_held(self.connection, [one.claim for one in outcomes]))
+        held = self._run(work.still_held(self.connection, [outcome.claim for outcome in outcomes]))
         assert held == {claim.id for claim in endings if self.reference.is_held(claim)}
         written = self._run(work.complete(self.connection, outcomes))
         self.reference.begin_step()
@@ -523,6 +523,7 @@ def _json(value: Desired | None) -> Any:
 def _resource(claim: Claim) -> Resource[Any]:
     resource = Resource.__new__(Resource)
     resource.id, resource.term = claim.id, claim.term
+    resource.generation = claim.generation
     return resource
 
 
@@ -552,7 +553,7 @@ def _outcome(claim: Claim, ending: Ending) -> Outcome:
             landing = landing_after_snooze(claim.attempt, delay)
         case Ending.DELETE:
             landing, category = landing_after_delete(claim.attempt), EventCategory.OBJECT_DELETED
-    return Outcome(claim, landing, category, 1.0, error)
+    return Outcome(_resource(claim), landing, category, 1.0, error)
 
 
 @pytest.mark.timeout(max(120, 2 * EXAMPLES))

@@ -27,9 +27,11 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, protected: str | None = None) -> None:
+        """`protected`: the profile whose name has to be typed, however few it is about."""
         super().__init__()
         self.plan: Plan = plan
+        self._typed: str | None = protected or (str(plan.count) if plan.is_typed else None)
 
     def compose(self) -> ComposeResult:
         """What, how many, the command, and two buttons."""
@@ -38,8 +40,8 @@ class ConfirmScreen(ModalScreen[bool]):
             # However much there is to say, the buttons stay in sight.
             with VerticalScroll(id="confirm-scroll", can_focus=False):
                 yield Static(_words(plan), id="confirm-words")
-            if plan.is_typed:
-                words = f"type {plan.count} to confirm"
+            if self._typed is not None:
+                words = f"type {self._typed} to confirm"
                 yield Input(placeholder=words, id="confirm-typed", compact=True)
             with Horizontal(id="confirm-buttons"):
                 yield Button("Cancel", id="cancel")
@@ -47,7 +49,7 @@ class ConfirmScreen(ModalScreen[bool]):
                     Text(f"{plan.verb.capitalize()} {plan.count:,}"),
                     id="do",
                     variant="error" if plan.verb == "delete" else "warning",
-                    disabled=plan.is_typed,
+                    disabled=self._typed is not None,
                 )
 
     def on_mount(self) -> None:
@@ -56,12 +58,12 @@ class ConfirmScreen(ModalScreen[bool]):
 
     @on(Input.Changed)
     def check_typed(self, event: Input.Changed) -> None:
-        """The button works once the number is typed."""
-        self.query_one("#do", Button).disabled = event.value.strip() != str(self.plan.count)
+        """The button works once the word is typed."""
+        self.query_one("#do", Button).disabled = event.value.strip() != self._typed
 
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Enter after the number confirms it."""
+        """Enter after the word confirms it."""
         if not self.query_one("#do", Button).disabled:
             self.dismiss(True)  # noqa: FBT003 - the answer
 

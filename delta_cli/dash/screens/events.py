@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.content import Content
 
-from delta_cli.dash.feed import LOG_LINES, RING
+from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.filters import Filter
+from delta_cli.dash.log_reading import LOG_LINES, RING
 from delta_cli.dash.screens.tab import Tab
-from delta_cli.dash.widgets.event_log import Entry, EventLog, Place
+from delta_cli.dash.widgets.event_log import EventLog, Place
 from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.words import shown
 from delta_cli.engine.model import Event, EventCategory

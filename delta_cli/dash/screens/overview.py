@@ -9,46 +9,21 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from delta_cli.dash.actions import Plan, Thing
-from delta_cli.dash.feed import LOG_LINES
+from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.glyphs import bars
+from delta_cli.dash.log_reading import LOG_LINES
+from delta_cli.dash.screens.kind_rows import KIND_COLUMNS, kind_rows
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
 from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
-from delta_cli.dash.snapshot import KindCounts, Snapshot, is_silent
+from delta_cli.dash.snapshot import is_silent
 from delta_cli.dash.state import State
-from delta_cli.dash.tones import OF_STATE, Piece, Tone, text_of
+from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.trends import FAILED, SYNCED
-from delta_cli.dash.widgets.event_log import Entry, EventLog
-from delta_cli.dash.widgets.keyed_table import Column, KeyedTable, Row
-from delta_cli.dash.words import age, count, milliseconds, shown, since
+from delta_cli.dash.widgets.event_log import EventLog
+from delta_cli.dash.widgets.keyed_table import KeyedTable
+from delta_cli.dash.words import age, milliseconds, shown
 from delta_cli.engine.model import EventCategory, PauseScope
-from delta_cli.engine.states import ResourceState
-
-_S = ResourceState
-#: The key of the row of sums; no kind can have it.
-SUM = ""
-_OLD_S = 60
-_TITLES = {
-    _S.SYNCED: ("SYNCED", 9, 4),
-    _S.PENDING: ("PEND", 6, 0),
-    _S.SCHEDULED: ("SCHED", 7, 5),
-    _S.FAILED: ("FAIL", 6, 0),
-    _S.DEGRADED: ("DEGR", 6, 0),
-    _S.EXPIRED: ("EXPD", 6, 2),
-    _S.UNKNOWN: ("UNK", 6, 7),
-    _S.DELETED: ("DEL", 6, 8),
-}
-KIND_COLUMNS = (
-    Column("kind", "KIND", 8, grows=True),
-    Column("total", "TOTAL", 9, right=True),
-    *(
-        Column(state.value, title, width, right=True, drop=drop)
-        for state, (title, width, drop) in _TITLES.items()
-    ),
-    Column("due", "DUE", 7, right=True, drop=6),
-    Column("oldest", "OLDEST", 7, right=True),
-    Column("trend", "15 MIN", 15, drop=1),
-)
 
 
 class OverviewTab(Tab):
@@ -92,7 +67,7 @@ class OverviewTab(Tab):
         if snapshot is None or now is None:
             return
         kinds = self.query_one("#kinds", KeyedTable)
-        kinds.set_rows(_kind_rows(snapshot, now, self.state))
+        kinds.set_rows(kind_rows(snapshot, now, self.state))
         old = f", up to {age(snapshot.counts_age_s)} old" if snapshot.counts_age_s > 2 else ""  # noqa: PLR2004
         kinds.border_subtitle = f"counted{old}" if snapshot.counted else "counting"
         self.query_one("#rates", Static).update(_rates(self.state, now))
@@ -121,58 +96,6 @@ class OverviewTab(Tab):
         if verb == "tick" and scope is not PauseScope.TICK:
             return None
         return Plan(verb, thing=Thing(scope, table.cursor_key))
-
-
-def _kind_rows(snapshot: Snapshot, now: datetime, state: State) -> list[Row]:
-    rows = [_kind_row(one, snapshot, now, state) for one in snapshot.kinds]
-    if len(rows) > 1:
-        rows.append(_sum_row(snapshot, now, state))
-    return rows
-
-
-def _kind_row(one: KindCounts, snapshot: Snapshot, now: datetime, state: State) -> Row:
-    paused = snapshot.pause_of(PauseScope.KIND, one.kind) is not None
-    trend = state.trends.minutes(now, kind=one.kind)
-    cells = _cells(one, now) | {
-        "kind": (shown(one.kind) + (" (paused)" if paused else ""), Tone.PLAIN),
-        "trend": (bars(trend, state.glyphs.bars), Tone.BUSY),
-    }
-    values = {
-        "kind": one.kind,
-        "total": one.total,
-        "due": one.due,
-        "oldest": one.oldest,
-        **{each.value: one.states.get(each, 0) for each in _TITLES},
-    }
-    sign = "!" if one.states.get(_S.DEGRADED) or _is_old(one, now) else " "
-    return Row(one.kind, cells, sign, values=values)
-
-
-def _sum_row(snapshot: Snapshot, now: datetime, state: State) -> Row:
-    states = {each: sum(one.states.get(each, 0) for one in snapshot.kinds) for each in _TITLES}
-    oldest = min((one.oldest for one in snapshot.kinds if one.oldest), default=None)
-    whole = KindCounts(SUM, states, sum(one.due for one in snapshot.kinds), oldest)
-    trend = bars(state.trends.minutes(now), state.glyphs.bars)
-    cells = _cells(whole, now) | {"kind": ("all", Tone.STRONG), "trend": (trend, Tone.BUSY)}
-    return Row(SUM, cells)
-
-
-def _cells(one: KindCounts, now: datetime) -> dict[str, Piece]:
-    cells: dict[str, Piece] = {"total": (count(one.total), Tone.STRONG)}
-    for state in _TITLES:
-        number = one.states.get(state, 0)
-        cells[state.value] = (count(number), OF_STATE[state] if number else Tone.MUTED)
-    cells["due"] = (count(one.due), Tone.BUSY if one.due else Tone.MUTED)
-    old = _is_old(one, now)
-    cells["oldest"] = (
-        since(one.oldest, now) + ("!" if old else ""),
-        Tone.BAD if old else Tone.PLAIN,
-    )
-    return cells
-
-
-def _is_old(one: KindCounts, now: datetime) -> bool:
-    return one.oldest is not None and (now - one.oldest).total_seconds() > _OLD_S
 
 
 def _rates(state: State, now: datetime) -> Text:

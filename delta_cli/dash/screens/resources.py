@@ -1,10 +1,6 @@
 """The tab Resources: a list with filter, sort and marks, and beside it the one under the cursor."""
 
-import time
 from collections.abc import Sequence
-from datetime import datetime
-from functools import partial
-from typing import Final
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -13,33 +9,20 @@ from textual.message import Message
 
 from delta_cli.dash.actions import Plan, plan_repair
 from delta_cli.dash.describing import PANES
+from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.filters import Filter
 from delta_cli.dash.messages import PageRead, ResourceRead, TimelineRead
+from delta_cli.dash.screens.resource_reading import ResourceReading
+from delta_cli.dash.screens.resource_rows import columns, resource_row
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.state import State
-from delta_cli.dash.store import LINES, DashStore, Page
-from delta_cli.dash.tones import OF_STATE, Piece, Tone
+from delta_cli.dash.store import LINES, Page, Resources
 from delta_cli.dash.widgets.detail import Detail
-from delta_cli.dash.widgets.event_log import Entry
 from delta_cli.dash.widgets.filter_bar import FilterBar
-from delta_cli.dash.widgets.keyed_table import Column, KeyedTable, Row
-from delta_cli.dash.words import shown, since, until
-from delta_cli.engine.database import AWAY
+from delta_cli.dash.widgets.keyed_table import KeyedTable
+from delta_cli.dash.words import shown
 from delta_cli.engine.model import Event, ResourceRow
-from delta_cli.engine.store.overview import Line, Wanted
-
-COLUMNS: Final = (
-    Column("state", "STATE", 10),
-    Column("kind", "KIND", 10, drop=3),
-    Column("namespace", "NS", 8, drop=2),
-    Column("object_id", "OBJECT ID", 12, grows=True),
-    Column("attempt", "ATT", 5, right=True),
-    Column("updated", "AGE", 6, right=True),
-    Column("due", "DUE", 9, right=True, drop=5),
-    Column("synced", "SYNCED", 6, right=True, drop=4),
-    Column("error", "ERROR", 10, grows=True, drop=1),
-)
-_SHARE: Final = 10
+from delta_cli.engine.store.overview import Line
 
 
 class ResourcesTab(Tab):
@@ -48,16 +31,15 @@ class ResourcesTab(Tab):
     main = "resources-table"
     verbs = ("invalidate", "retry", "delete", "cancel")
 
-    def __init__(self, state: State, store: DashStore, *, id: str) -> None:  # noqa: A002
+    def __init__(self, state: State, store: Resources, *, id: str) -> None:  # noqa: A002
         super().__init__(state, id=id)
         self.filter: Filter = Filter()
         self.is_open: bool = False
-        self._store: DashStore = store
+        self._reading: ResourceReading = ResourceReading(self, store)
         self._page: Page | None = None
         self._lines: dict[str, Line] = {}
         self._timeline: list[Event] | None = None
         self._timeline_of: int | None = None
-        self._next_read: float = 0.0
         self._wanted_key: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -65,7 +47,7 @@ class ResourcesTab(Tab):
         yield FilterBar()
         with Horizontal():
             yield KeyedTable(
-                COLUMNS,
+                columns(self.filter),
                 id="resources-table",
                 glyphs=self.glyphs,
                 empty="no resources that the filter lets through",
@@ -92,6 +74,12 @@ class ResourcesTab(Tab):
         line, row = self.line, self._detail.row
         return row if line is not None and row is not None and row.id == line.id else None
 
+    @property
+    def timeline(self) -> Sequence[Event] | None:
+        """The events of the one whose detail is shown; None before they were read."""
+        row = self.row
+        return self._timeline if row is not None and row.id == self._timeline_of else None
+
     # Reading
 
     def show_state(self) -> None:
@@ -100,42 +88,16 @@ class ResourcesTab(Tab):
             self._show_lines()
 
     def read_soon(self, *, at_once: bool = False) -> bool:
-        """Read the list and the detail again: in proportion to what that costs.
-
-        Returns whether that has begun.
-        """
-        if at_once:
-            self._next_read = 0.0
-        if self.state.is_away or time.monotonic() < self._next_read:
+        """Read the list and the detail again. Returns whether that has begun."""
+        if self.state.is_away:
             return False
-        self._next_read = time.monotonic() + 1.0
-        self.run_worker(partial(self._read, self.filter.wanted), group="page", exclusive=True)
-        return True
-
-    async def _read(self, wanted: Wanted) -> None:
-        begin = time.monotonic()
-        try:
-            page = await self._store.page(wanted)
-            self.post_message(PageRead(page))
-        except (*AWAY, TimeoutError):
-            return  # the feed finds out, and says so
-        taken_s = time.monotonic() - begin
-        self._next_read = max(self._next_read, begin + _SHARE * taken_s)
-
-    async def _read_detail(self, line: Line) -> None:
-        try:
-            row = await self._store.resource(line)
-            self.post_message(ResourceRead(row))
-            if row is not None and self._timeline_of != row.id:
-                self.post_message(TimelineRead(row.id, await self._store.timeline(row.id)))
-        except (*AWAY, TimeoutError):
-            return
+        return self._reading.read_list(self.filter.wanted, at_once=at_once)
 
     def read_detail(self) -> None:
         """Read the one under the cursor again, if its detail is shown."""
         line = self.line
         if line is not None and self._is_detail_seen and not self.state.is_away:
-            self.run_worker(partial(self._read_detail, line), group="detail", exclusive=True)
+            self._reading.read_one(line, with_timeline=self._timeline_of != line.id)
 
     @property
     def _is_detail_seen(self) -> bool:
@@ -182,7 +144,7 @@ class ResourcesTab(Tab):
             return
         seen = {str(line.id) for line in page.lines}
         lines = [line for key, line in self._lines.items() if key in seen]
-        self._table.set_rows([_row(line, now) for line in lines])
+        self._table.set_rows([resource_row(line, now) for line in lines])
         self._table.border_title = Content(self._title(page))
         marks = len(self._table.marks)
         self._table.border_subtitle = f"{marks:,} marked: actions are about them" if marks else ""
@@ -236,6 +198,10 @@ class ResourcesTab(Tab):
         self._detail.pane = PANES[place]
         self._show_detail(self._detail.row)
 
+    def toggle_wrap(self) -> None:
+        """Break the long lines of the detail, or let them run on."""
+        self._detail.toggle_wrap()
+
     def leave(self) -> bool:
         """Out of the detail; then unmark; then drop the filter."""
         if self.is_open:
@@ -280,6 +246,7 @@ class ResourcesTab(Tab):
     def filter_by(self, chosen: Filter, *, then: str | None = None) -> None:
         """Show what this filter lets through; `then`: the key of the row to go to."""
         self.filter, self._wanted_key = chosen, then
+        self._table.columns = columns(chosen)
         self._table.unmark()
         self.read_soon(at_once=True)
         self.post_message(self.Crumbs())
@@ -292,33 +259,3 @@ class ResourcesTab(Tab):
         keys = [key for key in table.keys if key in table.marks] or [table.cursor_key or ""]
         chosen = [self._lines[key] for key in keys if key in self._lines]
         return plan_repair(verb, chosen) if chosen else None
-
-
-def _row(line: Line, now: datetime) -> Row:
-    error = ": ".join(part for part in (line.error, line.message) if part)
-    tone = Tone.WARN if error else Tone.MUTED
-    drift = "~" if line.drifted else ""
-    cells: dict[str, Piece] = {
-        "state": (line.state.value + drift, OF_STATE[line.state]),
-        "kind": (shown(line.kind), Tone.PLAIN),
-        "namespace": (shown(line.namespace), Tone.MUTED),
-        "object_id": (shown(line.object_id), Tone.PLAIN),
-        "attempt": (f"{line.attempt}/{line.max_attempts}", Tone.PLAIN),
-        "updated": (since(line.updated_at, now), Tone.PLAIN),
-        "due": (until(line.due_at, now), Tone.PLAIN),
-        "synced": (since(line.synced_at, now), Tone.MUTED),
-        "error": (shown(error), tone),
-    }
-    values = {
-        "state": line.state.value,
-        "kind": line.kind,
-        "namespace": line.namespace,
-        "object_id": line.object_id,
-        "attempt": line.attempt,
-        "updated": line.updated_at,
-        "due": line.due_at,
-        "synced": line.synced_at,
-        "error": error or None,
-    }
-    sign = "!" if line.state.value == "degraded" else " "
-    return Row(str(line.id), cells, sign, values=values)

@@ -6,9 +6,9 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from delta_cli.dash.actions import Plan
+from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.state import State
-from delta_cli.dash.widgets.event_log import Entry
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 
 

@@ -1,47 +1,49 @@
 """Ticks and their runs as rows of tables."""
 
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from delta_cli.dash.snapshot import Snapshot, is_overdue, overdue_s
 from delta_cli.dash.tones import Piece, Tone
-from delta_cli.dash.widgets.keyed_table import Column, Row
+from delta_cli.dash.widgets.columns import Column
+from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import age, clock, count, milliseconds, shown, since, until
 from delta_cli.engine.model import TickOutcome, TickRow, TickRun
 
 _MANY: Final = 3
 TICK_COLUMNS: Final = (
-    Column("name", "TICK", 10),
+    Column("name", "TICK", 10, most=30),
     Column("success", "LAST OK", 7, right=True),
     Column("failure", "FAILED", 6, right=True, drop=2),
-    Column("failures", "ROW", 3, right=True),
+    Column("failures", "FAILS", 5, right=True),
     Column("next", "NEXT", 9, right=True),
-    Column("error", "LAST ERROR", 8, drop=1, grows=True),
+    Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 ALL_COLUMNS: Final = (
-    Column("name", "TICK", 14),
+    Column("name", "TICK", 12, most=40),
     Column("interval", "EVERY", 6, right=True, drop=4),
     Column("state", "STATE", 8),
     Column("success", "LAST OK", 7, right=True),
     Column("failure", "FAILED", 6, right=True),
-    Column("failures", "ROW", 4, right=True),
-    Column("count", "COUNT", 16, right=True, drop=5),
+    Column("failures", "FAILS", 5, right=True),
+    Column("count", "COUNT", 14, right=True, drop=5, most=30),
     Column("took", "TOOK", 7, right=True, drop=3),
     Column("next", "NEXT", 9, right=True),
-    Column("overdue", "OVERDUE", 7, right=True, drop=6),
-    Column("holder", "HOLDER", 16, drop=7),
+    Column("overdue", "OVERDUE", 7, right=True, drop=7),
+    Column("holder", "HOLDER", 12, drop=6, most=24),
     Column("skip", "LAST SKIP", 18, drop=8),
-    Column("error", "LAST ERROR", 10, drop=1, grows=True),
+    Column("error", "LAST ERROR", 12, drop=1, most=400),
 )
 RUN_COLUMNS: Final = (
     Column("at", "STARTED", 9),
     Column("age", "AGO", 6, right=True),
     Column("outcome", "OUTCOME", 8),
     Column("took", "TOOK", 7, right=True),
-    Column("count", "COUNT", 16, right=True),
+    Column("count", "COUNT", 14, right=True, most=30),
     Column("holder", "HOLDER", 20, drop=2),
     Column("run", "RUN", 12, drop=3),
-    Column("error", "ERROR", 10, grows=True, drop=1),
+    Column("error", "ERROR", 12, most=400, drop=1),
 )
 
 
@@ -64,13 +66,27 @@ def state_of(tick: TickRow, now: datetime) -> Piece:
 
 
 def _row(tick: TickRow, now: datetime) -> Row:
-    late_s = overdue_s(tick, now)
     is_bad = tick.consecutive_failures >= _MANY or is_overdue(tick, now)
+    values = {
+        "name": tick.name,
+        "interval": tick.interval_s,
+        "success": tick.last_success,
+        "failure": tick.last_failure,
+        "failures": tick.consecutive_failures,
+        "took": tick.last_duration_ms,
+        "next": tick.next_due,
+        "overdue": overdue_s(tick, now),
+    }
+    return Row(tick.name, partial(_cells, tick, now), "!" if is_bad else " ", values=values)
+
+
+def _cells(tick: TickRow, now: datetime) -> Cells:
+    late_s = overdue_s(tick, now)
     failing = Tone.BAD if tick.consecutive_failures else Tone.MUTED
     skipped = "-"
     if tick.last_skip is not None:
         skipped = f"{since(tick.last_skip, now)} {tick.last_skip_reason}"
-    cells: dict[str, Piece] = {
+    return {
         "name": (shown(tick.name), Tone.PLAIN),
         "interval": (age(tick.interval_s), Tone.MUTED),
         "state": state_of(tick, now),
@@ -85,17 +101,6 @@ def _row(tick: TickRow, now: datetime) -> Row:
         "skip": (skipped, Tone.MUTED),
         "error": (shown(tick.last_error), failing),
     }
-    values = {
-        "name": tick.name,
-        "interval": tick.interval_s,
-        "success": tick.last_success,
-        "failure": tick.last_failure,
-        "failures": tick.consecutive_failures,
-        "took": tick.last_duration_ms,
-        "next": tick.next_due,
-        "overdue": late_s,
-    }
-    return Row(tick.name, cells, "!" if is_bad else " ", values=values)
 
 
 def run_rows(tick: TickRow, now: datetime) -> list[Row]:
@@ -104,10 +109,15 @@ def run_rows(tick: TickRow, now: datetime) -> list[Row]:
 
 
 def _run_row(run: TickRun, now: datetime) -> Row:
+    sign = "!" if run.outcome is TickOutcome.FAILED else " "
+    return Row(f"{run.run_id} {run.started_at}", partial(_run_cells, run, now), sign)
+
+
+def _run_cells(run: TickRun, now: datetime) -> Cells:
     tones = {TickOutcome.SUCCESS: Tone.OK, TickOutcome.FAILED: Tone.BAD}
     outcome = "running" if run.outcome is None else run.outcome.value
     tone = Tone.BUSY if run.outcome is None else tones.get(run.outcome, Tone.MUTED)
-    cells: dict[str, Piece] = {
+    return {
         "at": (clock(run.started_at), Tone.PLAIN),
         "age": (since(run.started_at, now), Tone.MUTED),
         "outcome": (outcome, tone),
@@ -117,7 +127,6 @@ def _run_row(run: TickRun, now: datetime) -> Row:
         "run": (shown(run.run_id), Tone.MUTED),
         "error": (shown(run.error), Tone.WARN if run.error else Tone.MUTED),
     }
-    return Row(f"{run.run_id} {run.started_at}", cells, "!" if run.outcome == "failed" else " ")
 
 
 def _counted(number: int | None, key: str | None) -> str:

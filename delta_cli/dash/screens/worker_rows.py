@@ -2,40 +2,44 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
+
+from rich.text import Text
 
 from delta_cli.dash.snapshot import Snapshot, is_silent
 from delta_cli.dash.state import State
-from delta_cli.dash.tones import Piece, Tone
-from delta_cli.dash.widgets.keyed_table import Column, Row
-from delta_cli.dash.words import age, count, shown, since
+from delta_cli.dash.tones import Piece, Tone, text_of
+from delta_cli.dash.widgets.columns import Column
+from delta_cli.dash.widgets.rows import Cells, Row
+from delta_cli.dash.words import age, count, pause_words, short_count, shown, since
 from delta_cli.engine.model import PauseScope, WorkerRow
 
 WORKER_COLUMNS: Final = (
-    Column("id", "ID", 5, right=True),
-    Column("host", "HOST", 10, drop=2),
-    Column("beat", "BEAT", 6, right=True),
-    Column("in_flight", "INFL/MAX", 9, right=True),
-    Column("rate", "/min", 6, right=True, drop=3),
-    Column("state", "STATE", 9),
-    Column("error", "LAST ERROR", 10, drop=1, grows=True),
+    Column("id", "ID", 4, right=True, most=8),
+    Column("host", "HOST", 8, drop=2, most=24),
+    Column("beat", "BEAT", 5, right=True),
+    Column("in_flight", "INFL/MAX", 8, right=True),
+    Column("rate", "/min", 5, right=True, drop=3),
+    Column("state", "STATE", 8),
+    Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 ALL_COLUMNS: Final = (
     Column("id", "ID", 5, right=True),
-    Column("host", "HOST", 14),
+    Column("host", "HOST", 10, most=30),
     Column("pid", "PID", 8, right=True, drop=6),
     Column("version", "VERSION", 9, drop=8),
     Column("state", "STATE", 9),
     Column("beat", "BEAT", 6, right=True),
-    Column("in_flight", "INFL/MAX", 10, right=True),
-    Column("oldest", "OLDEST", 7, right=True, drop=4),
-    Column("rate", "/min", 7, right=True, drop=3),
+    Column("in_flight", "INFL/MAX", 9, right=True),
+    Column("oldest", "OLDEST", 6, right=True, drop=4),
+    Column("rate", "/min", 6, right=True, drop=3),
     Column("synced", "SYNCED", 11, right=True, drop=5),
     Column("failed", "FAIL%", 6, right=True, drop=5),
-    Column("grants", "GRANTS", 12, drop=7),
-    Column("kinds", "KINDS", 14, drop=9),
+    Column("grants", "GRANTS", 12, drop=7, most=40),
+    Column("kinds", "KINDS", 14, drop=9, most=40),
     Column("started", "UP", 6, right=True, drop=10),
-    Column("error", "LAST ERROR", 10, drop=1, grows=True),
+    Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 
 
@@ -56,23 +60,40 @@ def state_of(worker: WorkerRow, snapshot: Snapshot) -> Piece:
 
 
 def _row(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> Row:
-    beat_s = max(0.0, (now - worker.heartbeat_at).total_seconds())
-    is_bad = is_silent(worker)
+    values = {
+        "id": worker.id,
+        "host": worker.host,
+        "state": state_of(worker, snapshot)[0],
+        "beat": _beat_s(worker, now),
+        "in_flight": worker.in_flight,
+        "rate": state.rates.per_minute(worker.id),
+        "synced": worker.synced,
+        "started": worker.started_at,
+    }
+    make_cells = partial(_cells, worker, snapshot, now, state)
+    return Row(str(worker.id), make_cells, "!" if is_silent(worker) else " ", values=values)
+
+
+def _beat_s(worker: WorkerRow, now: datetime) -> float:
+    return max(0.0, (now - worker.heartbeat_at).total_seconds())
+
+
+def _cells(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> Cells:
     works = worker.synced + worker.failed + worker.deleted
     oldest = min(
         (lane.oldest for lane in snapshot.pending if lane.worker_id == worker.id), default=None
     )
     rate = state.rates.per_minute(worker.id)
-    cells: dict[str, Piece] = {
+    return {
         "id": (str(worker.id), Tone.PLAIN),
         "host": (shown(worker.host), Tone.PLAIN),
         "pid": (str(worker.pid), Tone.MUTED),
         "version": (shown(worker.version), Tone.MUTED),
         "state": state_of(worker, snapshot),
-        "beat": (age(beat_s), Tone.BAD if is_bad else Tone.OK),
+        "beat": (age(_beat_s(worker, now)), Tone.BAD if is_silent(worker) else Tone.OK),
         "in_flight": (f"{worker.in_flight}/{worker.capacity}", Tone.PLAIN),
         "oldest": (since(oldest, now), Tone.PLAIN),
-        "rate": ("-" if rate is None else f"{rate:,.0f}", Tone.PLAIN),
+        "rate": ("-" if rate is None else short_count(round(rate)), Tone.PLAIN),
         "synced": (count(worker.synced), Tone.PLAIN),
         "failed": (f"{100 * worker.failed / works:.1f}" if works else "-", Tone.PLAIN),
         "grants": (shown(" ".join(_grants(snapshot, worker.id))), Tone.PLAIN),
@@ -80,17 +101,36 @@ def _row(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> 
         "started": (since(worker.started_at, now), Tone.MUTED),
         "error": (shown(worker.last_error), Tone.WARN if worker.last_error else Tone.MUTED),
     }
-    values = {
-        "id": worker.id,
-        "host": worker.host,
-        "state": cells["state"][0],
-        "beat": beat_s,
-        "in_flight": worker.in_flight,
-        "rate": rate,
-        "synced": worker.synced,
-        "started": worker.started_at,
+
+
+def worker_text(worker: WorkerRow, snapshot: Snapshot, now: datetime) -> Text:
+    """All of one worker, for the place below the table."""
+    pause = snapshot.pause_of(PauseScope.WORKER, str(worker.id))
+    lanes = [lane for lane in snapshot.pending if lane.worker_id == worker.id]
+    works_on = "  ".join(
+        f"{shown(lane.kind)} in {shown(lane.namespace)}: {lane.resources:,}"
+        f" (oldest {since(lane.oldest, now)})"
+        for lane in lanes
+    )
+    namespaces = "all" if worker.namespaces is None else shown(" ".join(worker.namespaces))
+    facts = {
+        "process": f"{shown(worker.host)}:{worker.pid}, version {shown(worker.version)}, "
+        f"up {since(worker.started_at, now)}",
+        "kinds": shown(" ".join(worker.kinds)),
+        "namespaces": namespaces,
+        "works on": works_on or "nothing",
+        "grants": "  ".join(shown(grant) for grant in _grants(snapshot, worker.id)) or "-",
+        "counters": f"{worker.synced:,} synced  {worker.failed:,} failed  "
+        f"{worker.deleted:,} deleted",
+        "paused": pause_words(pause, now) or "no",
     }
-    return Row(str(worker.id), cells, "!" if is_bad else " ", values=values)
+    pieces = [piece for name, words in facts.items() for piece in _fact(name, words)]
+    pieces += [(f"{'last error':<12}", Tone.MUTED), (f"{shown(worker.last_error)}", Tone.WARN)]
+    return text_of(pieces)
+
+
+def _fact(name: str, words: str) -> list[Piece]:
+    return [(f"{name:<12}", Tone.MUTED), (f"{words}\n", Tone.PLAIN)]
 
 
 def _grants(snapshot: Snapshot, worker_id: int) -> Sequence[str]:

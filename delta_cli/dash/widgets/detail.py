@@ -21,10 +21,13 @@ class DetailScroll(VerticalScroll, can_focus=True):
     """Scrolls the pane; left and right choose another."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "app.pane(-1)", "pane"),
-        Binding("right,l", "app.pane(1)", "pane", show=False),
+        Binding("right,l", "app.pane(1)", "pane"),
+        Binding("left,h", "app.pane(-1)", "pane before", show=False),
     ]
-    HELP = "left and right choose a pane, d the diff, y copies the object, esc goes back"
+    HELP = (
+        "left and right choose a pane, d the diff, w breaks long lines or lets them run on, "
+        "v shows all in a pager, y copies the object, esc goes back"
+    )
 
 
 class Detail(Vertical):
@@ -35,6 +38,7 @@ class Detail(Vertical):
         self.pane: str = PANES[0]
         self.row: ResourceRow | None = None
         self._glyphs: Glyphs = glyphs
+        self._timeline: Sequence[Event] | None = None
         self._shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -55,15 +59,29 @@ class Detail(Vertical):
             return
         if self.row is not None and row.id != self.row.id:
             self.query_one("#detail-scroll").scroll_home(animate=False)
-        self.row = row
+        self.row, self._timeline = row, timeline
         self.border_title = Content(f"{shown(row.kind)}/{shown(row.object_id)}")
         self.query_one("#detail-head", Static).update(head(row, now))
-        # The body is made again only when it would be another: it may be long.
-        told = (row, self.pane, None if timeline is None else len(timeline))
+        self._show_body()
+
+    def on_resize(self) -> None:
+        """Two objects may have room side by side now, or none any more."""
+        self._show_body()
+
+    def toggle_wrap(self) -> None:
+        """Break long lines, or let them run on to the right."""
+        self.query_one("#detail-scroll").toggle_class("-unwrapped")
+
+    def _show_body(self) -> None:
+        """Made again only when it would be another: it may be long."""
+        if self.row is None:
+            return
+        timeline, width = self._timeline, self.query_one("#detail-scroll").size.width
+        told = (self.row, self.pane, None if timeline is None else len(timeline), width)
         if told != self._shown:
             self._shown = told
             self.query_one("#detail-panes", Static).update(text_of(self._names()))
-            body = pane(self.pane, row, timeline, self._glyphs)
+            body = pane(self.pane, self.row, timeline, self._glyphs, width)
             self.query_one("#detail-body", Static).update(body)
 
     def _names(self) -> list[Piece]:

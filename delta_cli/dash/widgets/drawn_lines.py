@@ -31,6 +31,7 @@ class DrawnLines(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.glyphs: Glyphs = glyphs
         self._styles: dict[str, Style] = {}
+        self._base: Style = Style.null()
         self.show_horizontal_scrollbar = False
 
     def notify_style_update(self) -> None:
@@ -43,6 +44,11 @@ class DrawnLines(ScrollView, can_focus=True):
         if name not in self._styles:
             self._styles[name] = self.get_component_rich_style(name, partial=True)
         return self._styles[name]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the widget, all on the style that it has now: asking for it takes long."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
 
     @property
     def visible_lines(self) -> int:
@@ -77,7 +83,7 @@ class DrawnLines(ScrollView, can_focus=True):
 
     def draw(self, pieces: Sequence[Piece], *under: str) -> Strip:
         """Pieces as one line over the whole width; `under`: component classes beneath them."""
-        base = self.rich_style
+        base = self._base
         for name in under:
             base += self.style_of(name)
         width = self.size.width

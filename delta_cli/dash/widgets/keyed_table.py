@@ -3,65 +3,30 @@
 While rows are marked the order stands still, and a marked row that has vanished stays, struck out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
 from delta_cli.dash.glyphs import UNICODE, Glyphs
 from delta_cli.dash.tones import Piece, Tone
+from delta_cli.dash.widgets.columns import Column, fit_columns
 from delta_cli.dash.widgets.drawn_lines import DrawnLines
+from delta_cli.dash.widgets.moves import MOVES
+from delta_cli.dash.widgets.rows import Order, Row, frozen_order
 from delta_cli.dash.words import fit
 
 _MARGIN: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column. `drop`: a narrow table does without it, the highest first (0: never).
-
-    `grows`: it takes what width the others leave.
-    """
-
-    key: str
-    title: str
-    width: int
-    right: bool = False
-    drop: int = 0
-    grows: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row: its key, its cells by the columns' keys, and a sign in its margin.
-
-    `values`: what the cells of sortable columns are sorted by; None comes last.
-    """
-
-    key: str
-    cells: Mapping[str, Piece]
-    sign: str = " "
-    is_gone: bool = False
-    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-
 class KeyedTable(DrawnLines):
     """Shows rows; give them again with `set_rows` whenever they have changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "edge(-1)", "First", show=False),
-        Binding("end,G", "edge(1)", "Last", show=False),
-        Binding("enter", "open", "open"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*MOVES]
     HELP = "arrows or j and k move, enter opens, * marks a row, ctrl+a marks all, o sorts"
 
     header_lines = 1
@@ -97,7 +62,7 @@ class KeyedTable(DrawnLines):
         super().__init__(glyphs=glyphs, id=id)
         self.columns: Sequence[Column] = columns
         self.marks: set[str] = set()
-        self.sort: tuple[str, bool] | None = None
+        self.order: Order | None = None
         self.cursor_key: str | None = None
         self.empty: str = empty
         self._can_mark: bool = marks
@@ -112,17 +77,28 @@ class KeyedTable(DrawnLines):
         return self._rows
 
     @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return self._rows[self._cursor_index] if self._cursor_index >= 0 else None
+
+    def row_text(self) -> str:
+        """All of the row under the cursor, a line for each cell; nothing when there is none."""
+        if self.row is None:
+            return ""
+        cells = self.row.cells
+        told = [(one.title, cells[one.key][0].strip()) for one in self.columns if one.key in cells]
+        return "".join(f"{title:<12}{words}\n" for title, words in told)
+
+    @property
     def keys(self) -> list[str]:
         """The keys of the rows that are there, in the order that is shown."""
         return [row.key for row in self._rows if not row.is_gone]
 
     def set_rows(self, rows: Iterable[Row]) -> None:
         """Show these rows; the cursor and the marks stay with theirs."""
-        ordered = self._sorted(list(rows))
+        ordered = list(rows) if self.order is None else self.order.sort(rows)
         if self.marks:
-            ordered = self._in_frozen_order(ordered)
-        if ordered == self._rows:
-            return
+            ordered = frozen_order(self._rows, ordered, self.marks)
         old_index = self._cursor_index
         self._rows = ordered
         self._index = {row.key: index for index, row in enumerate(ordered)}
@@ -139,34 +115,35 @@ class KeyedTable(DrawnLines):
         """Sort by the next column that can be, or as given after the last."""
         sortable = list(self._rows[0].values) if self._rows else []
         names: list[str | None] = [None, *(one.key for one in self.columns if one.key in sortable)]
-        now = None if self.sort is None else self.sort[0]
+        now = None if self.order is None else self.order.column
         chosen = names[(names.index(now) + 1) % len(names)] if now in names else None
-        self.sort = None if chosen is None else (chosen, False)
+        self.order = None if chosen is None else Order(chosen)
         self.refresh()
 
     def sort_reverse(self) -> None:
         """Sort the other way round."""
-        if self.sort is not None:
-            self.sort = (self.sort[0], not self.sort[1])
+        if self.order is not None:
+            self.order = Order(self.order.column, not self.order.is_reverse)
             self.refresh()
 
-    def _sorted(self, rows: list[Row]) -> list[Row]:
-        if self.sort is None:
-            return rows
-        key, reverse = self.sort
-        known = [row for row in rows if row.values.get(key) is not None]
-        unknown = [row for row in rows if row.values.get(key) is None]
-        return [*sorted(known, key=lambda row: row.values[key], reverse=reverse), *unknown]
+    def _sort_by_column_at(self, x: int) -> None:
+        """A click on a title sorts by it, the next one the other way round."""
+        column = self._column_at(x)
+        if column is None:
+            return
+        if self.order is not None and self.order.column == column.key:
+            self.sort_reverse()
+        elif self._rows and column.key in self._rows[0].values:
+            self.order = Order(column.key)
+        self.set_rows(self._rows)
 
-    def _in_frozen_order(self, rows: list[Row]) -> list[Row]:
-        fresh = {row.key: row for row in rows}
-        kept: list[Row] = []
-        for row in self._rows:
-            if row.key in fresh:
-                kept.append(fresh.pop(row.key))
-            elif row.key in self.marks:
-                kept.append(replace(row, is_gone=True))
-        return [*kept, *fresh.values()]
+    def _column_at(self, x: int) -> Column | None:
+        end = _MARGIN
+        for column, width in fit_columns(self.columns, self.size.width - _MARGIN):
+            end += width + 1
+            if x < end:
+                return column
+        return None
 
     @property
     def _cursor_index(self) -> int:
@@ -217,7 +194,9 @@ class KeyedTable(DrawnLines):
         if offset is None:
             return
         line = self.line_at(offset.y)
-        if 0 <= line < len(self._rows):
+        if line < 0:
+            self._sort_by_column_at(offset.x)
+        elif line < len(self._rows):
             self._set_cursor(self._rows[line].key)
             if event.chain > 1:
                 self.action_open()
@@ -253,7 +232,7 @@ class KeyedTable(DrawnLines):
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
-        columns = self._fitting_columns()
+        columns = fit_columns(self.columns, self.size.width - _MARGIN)
         if y == 0:
             return self.draw(self._header(columns), "line--header")
         index = self.line_at(y)
@@ -274,11 +253,12 @@ class KeyedTable(DrawnLines):
             (self.glyphs.cursor if is_cursor else " ", Tone.PLAIN),
             (mark, Tone.WARN if mark == "!" else Tone.STRONG),
         ]
+        cells = row.cells
         for column, width in columns:
-            text, tone = row.cells.get(column.key, ("", Tone.PLAIN))
+            text, tone = cells.get(column.key, ("", Tone.PLAIN))
             if row.is_gone:
                 tone = Tone.MUTED
-                if column.grows:
+                if column.most:
                     text = f"gone: {text}"
             pieces.append((self._padded(text, column, width) + " ", tone))
         return self.draw(pieces, *under)
@@ -287,8 +267,8 @@ class KeyedTable(DrawnLines):
         words = " " * _MARGIN
         for column, width in columns:
             title = column.title
-            if self.sort is not None and self.sort[0] == column.key:
-                title += self.glyphs.down if self.sort[1] else self.glyphs.up
+            if self.order is not None and self.order.column == column.key:
+                title += self.glyphs.down if self.order.is_reverse else self.glyphs.up
             words += self._padded(title, column, width) + " "
         return [(words, Tone.PLAIN)]
 
@@ -296,18 +276,3 @@ class KeyedTable(DrawnLines):
         text = fit(text, width, cut=self.glyphs.cut)
         padding = " " * (width - (len(text) if text.isascii() else cell_len(text)))
         return padding + text if column.right else text + padding
-
-    def _fitting_columns(self) -> list[tuple[Column, int]]:
-        """The columns for which there is room, with their widths."""
-        room = self.size.width - _MARGIN
-        shown = list(self.columns)
-        while sum(one.width + 1 for one in shown) > room:
-            droppable = [one for one in shown if one.drop]
-            if not droppable:
-                break
-            shown.remove(max(droppable, key=lambda one: one.drop))
-        spare = max(0, room - sum(one.width + 1 for one in shown))
-        growing = [one for one in shown if one.grows]
-        return [
-            (one, one.width + (spare // len(growing) if one in growing else 0)) for one in shown
-        ]

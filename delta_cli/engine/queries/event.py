@@ -3,20 +3,27 @@
 from typing import Final, LiteralString
 
 # One page beyond a cursor, in order, with the newest and the oldest id that the log held at that
-# moment; a page without events is one row of nulls beside those two.
+# moment, and how far was looked; a page without events is one row of nulls beside those. One
+# stretch of ids at a time: of a log that has grown since its statistics were taken, the planner
+# would rather sort all that lies beyond the cursor, and again for each page.
 PAGE: Final[LiteralString] = """
-select page.*, bounds.newest, bounds.oldest
-from (
+with bounds as materialized (
     select
         (select id from delta_event order by id desc limit 1) as newest,
-        (select id from delta_event order by id limit 1) as oldest
-) as bounds
+        (select id from delta_event order by id limit 1) as oldest,
+        (select id from delta_event where id > %(after_id)s::bigint order by id limit 1) as next
+)
+select
+    page.*, bounds.newest, bounds.oldest,
+    least(bounds.newest, bounds.next + %(stretch)s::bigint - 1) as reached
+from bounds
 left join lateral (
     select
         id, at, category::text, resource_id, namespace, kind, object_id, state::text, attempt,
         max_attempts, generation, sync_count, worker_id, duration_ms, error, actor
     from delta_event
-    where id > %(after_id)s::bigint
+    where id >= bounds.next
+    and id < bounds.next + %(stretch)s::bigint
     and (
         %(categories)s::text[] is null
         or category = any(%(categories)s::text[]::delta_event_category[])

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.model import Event
 from delta_cli.engine.queries import event as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.store import rows
+
+
+#: Ids that one statement looks through at most: some milliseconds, whatever its plan.
+_STRETCH: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,18 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in order, and the bounds of the log then (None: it was empty)."""
+    """Events in order, and the bounds of the log then (None: it was empty).
+
+    `reached`: all up to this id was looked through, if the page is not full.
+    """
 
     events: Sequence[Event]
     bounds: Bounds | None
+    reached: int
 
 
 async def page(connection: Connection, chosen: EventFilter, *, after_id: int, limit: int) -> Page:
-    """The next events beyond a cursor."""
+    """The next events beyond a cursor; perhaps none yet where `chosen` lets few through."""
     cursor = await connection.execute(
         queries.PAGE,
         {
@@ -48,13 +57,16 @@ async def page(connection: Connection, chosen: EventFilter, *, after_id: int, li
             "namespaces": _list(chosen.namespaces),
             "object_ids": _list(chosen.object_ids),
             "limit": limit,
+            "stretch": _STRETCH,
         },
         binary=True,
     )
     found = await cursor.fetchall()
-    *nothing, newest, oldest = found[0]
-    bounds = None if newest is None else Bounds(newest, oldest)
-    return Page([] if nothing[0] is None else list(map(rows.event, found)), bounds)
+    *nothing, newest, oldest, reached = found[0]
+    if newest is None:
+        return Page([], None, 0)
+    page_events = [] if nothing[0] is None else list(map(rows.event, found))
+    return Page(page_events, Bounds(newest, oldest), reached)
 
 
 async def bounds(connection: Connection) -> Bounds:

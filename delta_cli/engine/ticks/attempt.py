@@ -35,7 +35,10 @@ class TickFunctions:
 
 
 class Attempt:
-    """One tick on its way. `begun` is None until its work is due and its lock is held."""
+    """One tick on its way. `begun` is None until its work is due and its lock is held.
+
+    `actor`: who has forced it.
+    """
 
     def __init__(
         self, functions: TickFunctions, book: TickBook, log: ComponentLogger, interval: timedelta
@@ -43,6 +46,7 @@ class Attempt:
         self.run: Run = Run()
         self.begun: BegunRun | None = None
         self.outcome: TickOutcome | None = None
+        self.actor: str | None = None
         self._error: BaseException | None = None
         self._started: float = time.monotonic()
         self._has_overrun: bool = False
@@ -129,7 +133,9 @@ class Attempt:
         await self._book.write_if_there()
 
     async def _begin(self, *, force: bool) -> None:
-        beginning = asyncio.ensure_future(self._book.records.begin(self.run.id, forced=force))
+        beginning = asyncio.ensure_future(
+            self._book.records.begin(self.run.id, forced=force, actor=self.actor)
+        )
         try:
             self.begun = await asyncio.shield(beginning)
         except asyncio.CancelledError:

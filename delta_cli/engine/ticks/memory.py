@@ -26,7 +26,7 @@ class MemoryRecords:
         due_in_s = None if self._next_due is None else self._next_due - time.monotonic()
         return TickStanding(due_in_s, self._settings.lock_id, paused=False)
 
-    async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
+    async def begin(self, run_id: str, *, forced: bool, actor: str | None) -> BegunRun | None:
         """Begin a run; None when it is not due."""
         now, interval_s, due = time.monotonic(), self._settings.interval_s, self._next_due
         if due is not None and due > now and not forced:

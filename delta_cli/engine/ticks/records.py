@@ -21,8 +21,8 @@ class TickRecords(Protocol):
         """How the tick stands."""
         ...
 
-    async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
-        """Begin a run, holding the lock; None when it is not due."""
+    async def begin(self, run_id: str, *, forced: bool, actor: str | None) -> BegunRun | None:
+        """Begin a run, holding the lock; None when it is not due. `actor`: who has forced it."""
         ...
 
     async def finish(self, run: BegunRun, end: RunEnd) -> datetime | None:
@@ -89,11 +89,12 @@ class TableRecords:
             self._clock.set(standing.at)
         return standing
 
-    async def begin(self, run_id: str, *, forced: bool) -> BegunRun | None:
+    async def begin(self, run_id: str, *, forced: bool, actor: str | None) -> BegunRun | None:
         """Begin a run, holding the lock; None when it is not due."""
+        holder = self._holder if actor is None else f"{self._holder} ({actor})"
         async with self._database.connection() as connection:
             return await ticks.begin(
-                connection, self._settings.name, run_id=run_id, holder=self._holder, forced=forced
+                connection, self._settings.name, run_id=run_id, holder=holder, forced=forced
             )
 
     async def finish(self, run: BegunRun, end: RunEnd) -> datetime | None:

@@ -145,12 +145,15 @@ class TickService:
         while True:
             await asyncio.sleep(await self._turn())
 
-    async def tick(self, *, force: bool = False) -> TickOutcome:
+    async def tick(self, *, force: bool = False, actor: str | None = None) -> TickOutcome:
         """Run once now, if it is due; `force`: also if it is not. It counts as the interval's run.
 
-        `health()` then says why a tick was skipped. Never raises what its functions raise.
+        `actor`: who wants it now, for the record of the run. `health()` then says why a tick was
+        skipped. Never raises what its functions raise.
         """
-        return await self._attempt().make(self._locker, force=force)
+        attempt = self._attempt()
+        attempt.actor = actor
+        return await attempt.make(self._locker, force=force)
 
     def _attempt(self) -> Attempt:
         return Attempt(self._functions, self._book, self._log, self._interval)

@@ -1,0 +1,119 @@
+"""Events and gaps as lines of a log: one each, or as many as their errors need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+
+from delta_cli.dash.glyphs import Glyphs
+from delta_cli.dash.messages import Gap
+from delta_cli.dash.tones import OF_CATEGORY, OF_STATE, Piece, Tone
+from delta_cli.dash.words import age, chopped, clock, fit, milliseconds, shown
+from delta_cli.engine.model import Event, EventCategory
+
+Entry = Event | Gap
+_WIDE: Final = 100
+_BROAD: Final = 160
+#: Of an error so many characters at most are looked at, and so many lines shown.
+_LONGEST: Final = 4_000
+_MOST_LINES: Final = 20
+_INDENT: Final = " " * 14
+_WORDS: Final = {
+    EventCategory.OBJECT_INVALIDATED: "invalid",
+    EventCategory.OBJECT_RETRIED: "retried",
+    EventCategory.OBJECT_RESCUED: "rescued",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a log: the first of its entry, or (`more`) a further one with more of its error."""
+
+    entry: Entry
+    more: str | None = None
+
+
+def lines_of(entry: Entry, width: int, *, wraps: bool) -> list[Line]:
+    """The lines of an entry. Not wrapped, its error is cut where the line ends."""
+    if isinstance(entry, Gap) or entry.error is None or not wraps:
+        return [Line(entry)]
+    said = shown(entry.error[:_LONGEST])
+    taken = sum(cell_len(words) for words, _ in _head(entry, width, None)) + 1
+    if taken + cell_len(said) <= width:
+        return [Line(entry)]
+    pieces = chopped(said, max(20, width - len(_INDENT) - 1))[:_MOST_LINES]
+    return [Line(entry), *(Line(entry, piece) for piece in pieces)]
+
+
+def draw_line(line: Line, width: int, glyphs: Glyphs, *, wraps: bool) -> list[Piece]:
+    """A line in pieces."""
+    entry = line.entry
+    if isinstance(entry, Gap):
+        return [(gap_words(entry, glyphs), Tone.WARN)]
+    if line.more is not None:
+        return [(_INDENT + line.more, Tone.WARN)]
+    pieces = _head(entry, width, glyphs)
+    if entry.error is None:
+        return pieces
+    said = f" {shown(entry.error[: 4 * width])}"
+    taken = sum(cell_len(words) for words, _ in pieces)
+    if wraps and taken + cell_len(said) > width:
+        return pieces  # it follows below
+    return [*pieces, (fit(said, width - taken, cut=glyphs.cut), Tone.WARN)]
+
+
+def gap_words(gap: Gap, glyphs: Glyphs) -> str:
+    """A line that says how long nothing was heard, and what became of the events meanwhile."""
+    rule = glyphs.rule * 2
+    missed = f", {gap.missed:,} more are not shown" if gap.missed else ""
+    return (
+        f" {rule} gap: nothing heard for {age(gap.lasted_s)}, "
+        f"{gap.found:,} events back-filled from {gap.from_id:,}{missed} {rule}"
+    )
+
+
+def _head(event: Event, width: int, glyphs: Glyphs | None) -> list[Piece]:
+    """An event without its error."""
+    is_wide = width >= _WIDE
+    word, tone = event_word(event)
+    names = (60 if width >= _BROAD else 34 if is_wide else 24), (14 if is_wide else 9)
+    cut = "~" if glyphs is None else glyphs.cut
+    pieces: list[Piece] = [
+        (f" {clock(event.at, thousandths=is_wide)} ", Tone.MUTED),
+        (f"{word:<9}", tone),
+        (_column(shown(f"{event.kind}/{event.object_id}"), names[0], cut), Tone.PLAIN),
+        (_column(shown(event.namespace), names[1], cut), Tone.MUTED),
+        (f"{f'a{event.attempt}/{event.max_attempts}':<7}", Tone.MUTED),
+        (f"{milliseconds(event.duration_ms):>7} ", Tone.MUTED),
+    ]
+    if is_wide:
+        worker = "" if event.worker is None else f"w{event.worker}"
+        pieces.append((f"{worker:<7}", Tone.MUTED))
+    if event.actor is not None:
+        pieces.append((f" by {shown(event.actor)}", Tone.STRONG))
+    return pieces
+
+
+def event_word(event: Event) -> tuple[str, Tone]:
+    """What an event says in one word: of failures, the state that they led to."""
+    if event.category is EventCategory.OBJECT_FAILED:
+        return event.state.value, OF_STATE[event.state]
+    word = _WORDS.get(event.category, event.category.value.removeprefix("object_"))
+    return word, OF_CATEGORY[event.category]
+
+
+def event_words(entries: Sequence[Entry], glyphs: Glyphs) -> str:
+    """Entries as plain text, errors in full, for a pager."""
+    return "\n".join(_words(entry, glyphs) for entry in entries)
+
+
+def _words(entry: Entry, glyphs: Glyphs) -> str:
+    if isinstance(entry, Gap):
+        return gap_words(entry, glyphs)
+    head = "".join(words for words, _ in _head(entry, _BROAD, glyphs)).rstrip()
+    return head if entry.error is None else f"{head} {shown(entry.error)}"
+
+
+def _column(text: str, width: int, cut: str) -> str:
+    return set_cell_size(fit(text, width - 1, cut=cut), width)

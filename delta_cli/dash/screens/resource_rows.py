@@ -1,0 +1,74 @@
+"""Resources as rows of a list."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from delta_cli.dash.filters import Filter
+from delta_cli.dash.tones import OF_STATE, Tone
+from delta_cli.dash.widgets.columns import Column
+from delta_cli.dash.widgets.rows import Cells, Row
+from delta_cli.dash.words import shown, since, until
+from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store.overview import Line
+
+_COLUMNS: Final = (
+    Column("state", "STATE", 10),
+    Column("kind", "KIND", 10, drop=4, most=30),
+    Column("namespace", "NS", 8, drop=3, most=20),
+    Column("object_id", "OBJECT ID", 12, most=80),
+    Column("attempt", "ATT", 5, right=True),
+    Column("updated", "AGE", 6, right=True),
+    Column("due", "DUE", 9, right=True, drop=6),
+    Column("synced", "SYNCED", 6, right=True, drop=5),
+    Column("worker", "WORKER", 7, right=True, drop=7),
+    Column("error", "ERROR", 10, drop=1, most=400),
+)
+
+
+def columns(chosen: Filter) -> Sequence[Column]:
+    """The columns of a list: without those that would say the same on every line."""
+    same = {"kind"} if chosen.wanted.kind is not None else set[str]()
+    if chosen.wanted.namespace is not None:
+        same.add("namespace")
+    return [one for one in _COLUMNS if one.key not in same]
+
+
+def resource_row(line: Line, now: datetime) -> Row:
+    """A resource as a row."""
+    values = {
+        "state": line.state.value,
+        "kind": line.kind,
+        "namespace": line.namespace,
+        "object_id": line.object_id,
+        "attempt": line.attempt,
+        "updated": line.updated_at,
+        "due": line.due_at,
+        "synced": line.synced_at,
+        "worker": line.worker_id,
+        "error": _error(line) or None,
+    }
+    sign = "!" if line.state is ResourceState.DEGRADED else " "
+    return Row(str(line.id), partial(_cells, line, now), sign, values=values)
+
+
+def _error(line: Line) -> str:
+    return ": ".join(part for part in (line.error, line.message) if part)
+
+
+def _cells(line: Line, now: datetime) -> Cells:
+    error = _error(line)
+    worker = "-" if line.worker_id is None else f"w{line.worker_id}"
+    return {
+        "state": (line.state.value + ("~" if line.drifted else ""), OF_STATE[line.state]),
+        "kind": (shown(line.kind), Tone.PLAIN),
+        "namespace": (shown(line.namespace), Tone.MUTED),
+        "object_id": (shown(line.object_id), Tone.PLAIN),
+        "attempt": (f"{line.attempt}/{line.max_attempts}", Tone.PLAIN),
+        "updated": (since(line.updated_at, now), Tone.PLAIN),
+        "due": (until(line.due_at, now), Tone.PLAIN),
+        "synced": (since(line.synced_at, now), Tone.MUTED),
+        "worker": (worker, Tone.MUTED),
+        "error": (shown(error), Tone.WARN if error else Tone.MUTED),
+    }
