@@ -66,7 +66,7 @@ async def land(connection: Connection, finished: list[Outcome]) -> None:
     """
     while finished:
         written = await work.complete(connection, finished)
-        finished = [one for one in finished if one.id not in written]
+        finished = [one for one in finished if one.claim.id not in written]
 
 
 async def drain(dsn: str, category: EventCategory | None) -> float:
