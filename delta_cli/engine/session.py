@@ -197,6 +197,8 @@ class Session:
         """Wake others soon; or, from inside a caller's transaction, when that commits."""
         if within is None:
             self.send_hint(channel, payloads)
+            # The sender's turn, before the caller's next statement: somebody may wait for the hint.
+            await asyncio.sleep(0)
         elif self._config.notify:
             # Only here does NOTIFY ride in the transaction that it tells of: we do not see its end.
             await self.run(events.notify_steps(channel, sorted(payloads)), within)
