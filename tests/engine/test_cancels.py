@@ -284,7 +284,7 @@ def test_a_claim_that_waits_for_its_turn_has_failed_before_it_begins() -> None:
     assert (outcomes, slots.in_use) == ([], 3)
     executor.cancel(2, 4, "ann")
     (outcome,) = outcomes
-    assert (outcome.id, outcome.term, outcome.landing.state) == (2, 4, "failed")
+    assert (outcome.claim.id, outcome.claim.term, outcome.landing.state) == (2, 4, "failed")
     assert outcome.category is EventCategory.OBJECT_FAILED
     assert "cancelled by ann" in (outcome.error or "")
     assert (executor.ids, slots.in_use) == ({1, 3}, 2)
@@ -298,7 +298,7 @@ def test_a_cancel_that_comes_before_its_claim_is_remembered() -> None:
     assert (outcomes, slots.in_use) == ([], 2)
     executor.cancel(3, 4, "ann")
     executor.submit([claimed(3, term=4)])
-    assert [(outcome.id, outcome.landing.state) for outcome in outcomes] == [(3, "failed")]
+    assert [(outcome.claim.id, outcome.landing.state) for outcome in outcomes] == [(3, "failed")]
     assert (executor.ids, slots.in_use) == ({1, 2}, 2)
 
 
@@ -308,4 +308,4 @@ def test_of_cancels_that_come_for_nothing_the_oldest_are_forgotten() -> None:
     for number in range(200):
         executor.cancel(number, 1, "ann")
     executor.submit([claimed(number, term=1) for number in range(200)])
-    assert {outcome.id for outcome in outcomes} == set(range(100, 200))
+    assert {outcome.claim.id for outcome in outcomes} == set(range(100, 200))

@@ -5,32 +5,19 @@ another is woken only when one is suspended, and one watcher looks after all dea
 """
 
 import asyncio
-import contextvars
-import inspect
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
-from delta_cli.engine.failures import message_of, trace_of
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.model import EventCategory, Resource
-from delta_cli.engine.states import (
-    Landing,
-    ResourceState,
-    landing_after_delete,
-    landing_after_failure,
-    landing_after_snooze,
-    landing_after_success,
-)
+from delta_cli.engine.loops.outcomes import outcome_of
+from delta_cli.engine.loops.threads import WorkThreads, result_of
+from delta_cli.engine.model import Resource
 from delta_cli.engine.store.work import Outcome
 
 log = logging.getLogger(__name__)
@@ -42,7 +29,6 @@ _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
 #: How long cancelled works may take to clean up when the worker ends.
 _END_TIMEOUT_S: Final = 2.0
-_SUCCESS: Final = landing_after_success()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +75,7 @@ class Executor:
         self._early: dict[tuple[int, int], str] = {}  # cancels of claims that are not here (yet)
         self._spawning: bool = False
         self._closing: bool = False
-        self._threads_stuck: int = 0
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: WorkThreads = WorkThreads(lambda: worker.slots.capacity)
         self._broken: BaseException | None = None  # what a runner died of
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -108,7 +93,7 @@ class Executor:
     @property
     def stuck_threads(self) -> int:
         """Plain works whose thread runs on although they are over or given back."""
-        return self._threads_stuck
+        return self._threads.stuck
 
     def submit(self, claims: list[Resource[Any]]) -> None:
         """Take claimed resources; their works start in turn."""
@@ -139,7 +124,8 @@ class Executor:
             if claim.id == resource_id and claim.term == term:
                 self._queue.remove(claim)
                 self._free(claim)
-                self._finish(self._outcome(self._kinds[claim.kind], claim, error, 0.0))
+                backoff = self._kinds[claim.kind].backoff
+                self._finish(outcome_of(self._worker, claim, error, 0.0, backoff))
                 return
         for runner in self._runners:
             claim = runner.claim
@@ -172,9 +158,7 @@ class Executor:
                     self._free(runner.claim)
                 else:
                     self._keep_slot_until_done(runner.thread, runner.claim)
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        self._threads.give_up()
         return unfinished
 
     # Runners
@@ -251,15 +235,15 @@ class Executor:
             if kind.is_async:
                 await kind.work(claim)
             else:
-                thread = runner.thread = self._start_thread(kind, claim)
-                await _result_of(thread)
+                thread = runner.thread = self._threads.start(kind.work, claim)
+                await result_of(thread)
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as raised:
             # Cancelled by our deadline or by the work itself, it is a failure like any other.
             if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
                 if thread is not None and not thread.done() and not runner.abandoned:
-                    self._count_until_done(thread)
+                    self._threads.count_until_done(thread)
                 raise
             error = raised
         finally:
@@ -275,7 +259,7 @@ class Executor:
         else:
             self._keep_slot_until_done(thread, claim)
         duration_ms = (time.perf_counter() - started) * 1000
-        self._finish(self._outcome(kind, claim, error, duration_ms))
+        self._finish(outcome_of(self._worker, claim, error, duration_ms, kind.backoff))
 
     def _free(self, claim: Resource[Any]) -> None:
         self._worker.slots.free(claim.kind, claim.namespace)
@@ -309,70 +293,9 @@ class Executor:
             if self._closing:
                 raise
 
-    # Plain works, in threads
-
-    def _start_thread(self, kind: _Kind, claim: Resource[Any]) -> asyncio.Future[Any]:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(
-                max_workers=max(1, self._worker.slots.capacity), thread_name_prefix="delta-work"
-            )
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads, lambda: context.run(_call, kind.work, claim))
-
     def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
-        self._count_until_done(thread)
+        self._threads.count_until_done(thread)
         thread.add_done_callback(lambda _: self._free(claim))
-
-    def _count_until_done(self, thread: asyncio.Future[Any]) -> None:
-        self._threads_stuck += 1
-
-        def ended(future: asyncio.Future[Any]) -> None:
-            self._threads_stuck -= 1
-            if not future.cancelled():
-                future.exception()  # looked at, so that nothing warns of it
-
-        thread.add_done_callback(ended)
-
-    # Outcomes
-
-    def _outcome(
-        self, kind: _Kind, claim: Resource[Any], error: BaseException | None, duration_ms: float
-    ) -> Outcome:
-        if error is None:
-            return Outcome(claim, _SUCCESS, EventCategory.OBJECT_SYNCED, duration_ms)
-        landing, category, kept = self._land(kind, claim, error)
-        return Outcome(claim, landing, category, duration_ms, kept)
-
-    def _land(
-        self, kind: _Kind, claim: Resource[Any], error: BaseException
-    ) -> tuple[Landing, EventCategory | None, str | None]:
-        if isinstance(error, Snooze):
-            return landing_after_snooze(claim.attempt, error.delay), None, None
-        if isinstance(error, ResourceDelete):
-            return landing_after_delete(claim.attempt), EventCategory.OBJECT_DELETED, None
-        landing = landing_after_failure(
-            claim.attempt,
-            claim.max_attempts,
-            retry_in=_delay(kind.backoff, claim.attempt, error),
-            permanent=isinstance(error, Permanent),
-        )
-        self._worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
-        log.log(
-            logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
-            "work failed",
-            extra={
-                "component": "executor",
-                "kind": claim.kind,
-                "namespace": claim.namespace,
-                "object_id": claim.object_id,
-                "attempt": claim.attempt,
-                "state": landing.state.value,
-                "error": message_of(error),
-            },
-        )
-        kept = _error_json(claim.attempt, error, self._worker.id)
-        return landing, EventCategory.OBJECT_FAILED, kept
 
     def _kind(self, kind: str) -> _Kind:
         controller = self._worker.controllers.controller(kind)
@@ -389,46 +312,5 @@ class Executor:
         )
 
 
-def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
-    try:
-        return work(claim)
-    except StopIteration as error:
-        # No future takes one: who waits for the thread would wait for ever.
-        raise RuntimeError("work() raised StopIteration") from error
-
-
 def _overdue(kind: _Kind) -> TimeoutError:
     return TimeoutError(f"work() took longer than {kind.timeout_s:g} s")
-
-
-async def _result_of(thread: asyncio.Future[Any]) -> None:
-    """Until a plain work ends; shielded, because a thread cannot be cancelled."""
-    result = await asyncio.shield(thread)
-    if inspect.isawaitable(result):
-        await result
-
-
-def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelta:
-    """What the policy says; a policy that raises must not lose the outcome."""
-    try:
-        delay = backoff.delay(attempt, error)
-        if isinstance(delay, timedelta) and delay >= timedelta(0):
-            return delay
-        log.error("retry policy is wrong", extra={"component": "executor", "delay": repr(delay)})
-    except Exception as raised:  # noqa: BLE001 - it is the user's code
-        log.error(  # noqa: TRY400 - a traceback is not masked
-            "retry policy raised", extra={"component": "executor", "error": message_of(raised)}
-        )
-    return timedelta(minutes=1)
-
-
-def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
-    return json.dumps(
-        {
-            "attempt": attempt,
-            "error": type(error).__qualname__,
-            "message": message_of(error),
-            "trace": trace_of(error),
-            "worker_id": worker_id,
-        }
-    )

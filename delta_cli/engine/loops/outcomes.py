@@ -1,0 +1,96 @@
+"""From how a work ended to what is written of it: its state, its event and the error to keep."""
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any, Final
+
+from delta_cli.engine.backoff import RetryPolicy
+from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
+from delta_cli.engine.failures import message_of, trace_of
+from delta_cli.engine.loops.base import Worker
+from delta_cli.engine.model import EventCategory, Resource
+from delta_cli.engine.states import (
+    Landing,
+    ResourceState,
+    landing_after_delete,
+    landing_after_failure,
+    landing_after_snooze,
+    landing_after_success,
+)
+from delta_cli.engine.store.work import Outcome
+
+log = logging.getLogger(__name__)
+
+_SUCCESS: Final = landing_after_success()
+#: When a failed work is tried again whose retry policy is no good.
+_DELAY_WITHOUT_POLICY: Final = timedelta(minutes=1)
+
+
+def outcome_of(
+    worker: Worker,
+    claim: Resource[Any],
+    error: BaseException | None,
+    duration_ms: float,
+    backoff: RetryPolicy,
+) -> Outcome:
+    """What is written of a work that returned, or raised; failures are also logged."""
+    if error is None:
+        return Outcome(claim, _SUCCESS, EventCategory.OBJECT_SYNCED, duration_ms)
+    if isinstance(error, Snooze):
+        return Outcome(claim, landing_after_snooze(claim.attempt, error.delay), None, duration_ms)
+    if isinstance(error, ResourceDelete):
+        gone = landing_after_delete(claim.attempt)
+        return Outcome(claim, gone, EventCategory.OBJECT_DELETED, duration_ms)
+    landing = landing_after_failure(
+        claim.attempt,
+        claim.max_attempts,
+        retry_in=_delay(backoff, claim.attempt, error),
+        permanent=isinstance(error, Permanent),
+    )
+    worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
+    _log_failure(claim, landing, error)
+    kept = _error_json(claim.attempt, error, worker.id)
+    return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept)
+
+
+def _log_failure(claim: Resource[Any], landing: Landing, error: BaseException) -> None:
+    log.log(
+        logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
+        "work failed",
+        extra={
+            "component": "executor",
+            "kind": claim.kind,
+            "namespace": claim.namespace,
+            "object_id": claim.object_id,
+            "attempt": claim.attempt,
+            "state": landing.state.value,
+            "error": message_of(error),
+        },
+    )
+
+
+def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelta:
+    """What the policy says; a policy that raises must not lose the outcome."""
+    try:
+        delay = backoff.delay(attempt, error)
+        if isinstance(delay, timedelta) and delay >= timedelta(0):
+            return delay
+        log.error("retry policy is wrong", extra={"component": "executor", "delay": repr(delay)})
+    except Exception as raised:  # noqa: BLE001 - it is the user's code
+        log.error(  # noqa: TRY400 - a traceback is not masked
+            "retry policy raised", extra={"component": "executor", "error": message_of(raised)}
+        )
+    return _DELAY_WITHOUT_POLICY
+
+
+def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
+    return json.dumps(
+        {
+            "attempt": attempt,
+            "error": type(error).__qualname__,
+            "message": message_of(error),
+            "trace": trace_of(error),
+            "worker_id": worker_id,
+        }
+    )

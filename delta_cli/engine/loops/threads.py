@@ -1,0 +1,66 @@
+"""Plain works, each in a thread of its own: a thread cannot be cancelled, only left behind."""
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from delta_cli.engine.model import Resource
+
+
+class WorkThreads:
+    """A pool of as many threads as `capacity()` says when the first work begins.
+
+    `stuck` counts the works whose thread runs on although they are over or given back.
+    """
+
+    def __init__(self, capacity: Callable[[], int]) -> None:
+        self._capacity: Callable[[], int] = capacity
+        self._pool: ThreadPoolExecutor | None = None
+        self.stuck: int = 0
+
+    def start(
+        self, work: Callable[[Resource[Any]], Any], claim: Resource[Any]
+    ) -> asyncio.Future[Any]:
+        """Begin a work, in a copy of the caller's context."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(
+                max_workers=max(1, self._capacity()), thread_name_prefix="delta-work"
+            )
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._pool, lambda: context.run(_call, work, claim))
+
+    def count_until_done(self, thread: asyncio.Future[Any]) -> None:
+        """Count a thread as stuck until it ends."""
+        self.stuck += 1
+
+        def ended(future: asyncio.Future[Any]) -> None:
+            self.stuck -= 1
+            if not future.cancelled():
+                future.exception()  # looked at, so that nothing warns of it
+
+        thread.add_done_callback(ended)
+
+    def give_up(self) -> None:
+        """Begin nothing more, and wait for nobody."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
+    try:
+        return work(claim)
+    except StopIteration as error:
+        # No future takes one: who waits for the thread would wait for ever.
+        raise RuntimeError("work() raised StopIteration") from error
+
+
+async def result_of(thread: asyncio.Future[Any]) -> None:
+    """Until a plain work ends; shielded, because a thread cannot be cancelled."""
+    result = await asyncio.shield(thread)
+    if inspect.isawaitable(result):
+        await result
