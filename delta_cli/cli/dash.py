@@ -5,7 +5,6 @@ import shlex
 import sys
 from collections.abc import Coroutine, Sequence
 from enum import StrEnum
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -201,13 +200,8 @@ def _keys(given: Sequence[str]) -> dict[str, str]:
 
 
 def _serve(settings: Settings, options: Sequence[str], *, port: int, writable: bool) -> ExitCode:
-    try:
-        web = import_module("textual_serve.server")
-    except ImportError:
-        raise ConfigError(
-            "showing the dashboard in a browser needs the extra 'web'",
-            hint="pip install 'deltaloop[web]'",
-        ) from None
+    from delta_cli.dash.serving import HOST, serve
+
     # By the environment: a command line is seen by everybody on the machine.
     source = settings.database()
     if source.dsn:
@@ -215,10 +209,8 @@ def _serve(settings: Settings, options: Sequence[str], *, port: int, writable: b
     os.environ["DELTA_SCHEMA"] = settings.schema_name
     if settings.profile.value is not None:
         os.environ["DELTA_PROFILE"] = settings.profile.value
-    words = [sys.executable, "-m", "delta_cli.cli.app", "dash", *options]
-    note(f"http://127.0.0.1:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
-    server = web.Server(shlex.join(words), host="127.0.0.1", port=port, title="Delta")
-    server.serve()
+    note(f"http://{HOST}:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
+    serve(shlex.join([sys.executable, "-m", "delta_cli.cli.app", "dash", *options]), port)
     return ExitCode.DONE
 
 

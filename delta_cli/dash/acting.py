@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 from delta_cli.dash.actions import Plan
 from delta_cli.dash.messages import ActionDone
 from delta_cli.dash.screens.confirm import ConfirmScreen
-from delta_cli.dash.store import Report
-from delta_cli.engine.database import AWAY
-from delta_cli.engine.errors import DeltaError
-from delta_cli.engine.explain import explain
+from delta_cli.dash.store import Report, reason_of
 
 if TYPE_CHECKING:
     from delta_cli.dash.base import DashBase
@@ -46,10 +43,8 @@ class Operator:
         app = self._app
         try:
             report = await app.store.changes.perform(plan, actor=app.options.actor)
-        except (DeltaError, *AWAY) as error:
-            database = app.store.database
-            meaning = explain(error, database.dsn, database.schema)
-            text = meaning.message if meaning else type(error).__name__
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person who acted is told
+            text = reason_of(error, app.store.database)
             app.post_message(ActionDone(f"{plan.verb}: {text}", is_ok=False))
             return
         is_ok = report.is_ok and not report.stale

@@ -14,7 +14,7 @@ from delta_cli.dash.words import fit, shown
 from delta_cli.engine.model import Change, ResourceRow
 
 #: From so many columns on there is room for two objects side by side.
-_BESIDE: Final = 50
+_BESIDE: Final = 44
 _MOST_CHANGES: Final = 500
 #: Comparing takes the square of the lines, and nobody reads more.
 _MOST_LINES: Final = 400

@@ -25,11 +25,8 @@ from delta_cli.dash.messages import (
     Mode,
     SnapshotTaken,
 )
-from delta_cli.dash.store import DashStore
+from delta_cli.dash.store import NO_ANSWER_S, DashStore, reason_of
 from delta_cli.engine.cancelling import cancel_all
-from delta_cli.engine.dsn import mask_secrets
-from delta_cli.engine.errors import SchemaError
-from delta_cli.engine.explain import explain
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
 
@@ -38,7 +35,6 @@ _MERGE_S: Final = 0.25
 _LOOK_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 15.0
-_NO_ANSWER_S: Final = 10.0
 #: The tables are read for at most this share of the time.
 _SHARE: Final = 10
 
@@ -117,7 +113,7 @@ class Feed:
         while True:
             begin = time.monotonic()
             try:
-                async with asyncio.timeout(_NO_ANSWER_S):
+                async with asyncio.timeout(NO_ANSWER_S):
                     await side.read()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is shown, and tried again
                 await self._lost(side, error)
@@ -166,24 +162,13 @@ class Feed:
         if side is self._log:
             self._reader.fall_silent()
         side.tries += 1
-        side.why = self._reason(error)
+        side.why = reason_of(error, self._store.database)
         self._tell()
         longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(side.tries - 1, 10))
         self._now.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest * random.uniform(0.5, 1.0)):
                 await self._now.wait()
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"no answer within {_NO_ANSWER_S:.0f} s"
-        database = self._store.database
-        meaning = explain(error, database.dsn, database.schema)
-        if meaning is None:
-            return mask_secrets(f"{type(error).__name__}: {error}")
-        if isinstance(meaning, SchemaError) and meaning.hint:
-            return f"{meaning.hint} ({meaning.message})"
-        return meaning.message
 
     def _tell(self) -> None:
         connected = self._connected()

@@ -1,8 +1,10 @@
 """Looking closer: filters, marks, order, following, freezing, wrapping, zooming, help."""
 
+from dataclasses import replace
 from typing import Final
 
 from delta_cli.dash.base import DashBase
+from delta_cli.dash.keys import KEYS
 from delta_cli.dash.screens.events import EventsTab
 from delta_cli.dash.screens.help import HelpScreen, Key
 from delta_cli.dash.screens.resources import ResourcesTab
@@ -108,9 +110,9 @@ class Looking(DashBase):
         """What the focused part does, and all keys."""
         focused = self.main_screen.focused
         keys: dict[str, list[str]] = {}
-        for binding in self._bindings:
-            key, one = binding
-            if one.id and one.description:
-                keys.setdefault(one.description, []).append(self.get_key_display(one) or key)
-        shown = [Key(", ".join(dict.fromkeys(names)), words) for words, names in keys.items()]
-        self.push_screen(HelpScreen(getattr(focused, "HELP", None), shown))
+        for binding in KEYS:
+            names = self.options.keys.get(str(binding.id), binding.key).split(",")
+            shown = [self.get_key_display(replace(binding, key=name)) for name in names]
+            keys[binding.description] = [*keys.get(binding.description, []), *shown]
+        told = [Key(", ".join(names), words) for words, names in keys.items()]
+        self.push_screen(HelpScreen(getattr(focused, "HELP", None), told))

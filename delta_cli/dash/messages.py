@@ -9,6 +9,7 @@ from textual.message import Message
 from delta_cli.dash.snapshot import Snapshot
 from delta_cli.dash.store import Page
 from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.store.overview import Wanted
 
 
 class Mode(StrEnum):
@@ -70,11 +71,20 @@ class SnapshotTaken(Message):
 
 
 class PageRead(Message):
-    """A list was read."""
+    """The list of what was wanted was read."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, wanted: Wanted) -> None:
         super().__init__()
         self.page: Page = page
+        self.wanted: Wanted = wanted
+
+
+class ReadFailed(Message):
+    """What a list or a detail would show could not be read."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why: str = why
 
 
 class ResourceRead(Message):

@@ -46,19 +46,6 @@ async def test_each_tab_shows_what_the_tables_hold(
         await driven.shows("Controllers · 1", "item", "Inform runs of item", "default")
 
 
-async def test_an_event_is_shown_within_half_a_second_of_its_commit(
-    dash: Dash, dsn: str, observer: Observer
-) -> None:
-    await synced(dsn, "a", "b")
-    async with dash() as driven, working(dsn, item_controller(lambda _: None)) as client:
-        await driven.shows("LIVE")
-        await client.invalidate("item", "a")
-        await observer.until_state("a", "synced")
-        newest = await observer.value("select max(id) from delta_event")
-        # The machine that runs tests is busy; alone on it this takes at most 300 ms.
-        await driven.until(lambda: driven.app.state.newest >= newest, within=2.0)
-
-
 async def test_an_action_changes_the_marked_rows_and_no_other(
     dash: Dash, dsn: str, observer: Observer
 ) -> None:

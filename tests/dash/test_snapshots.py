@@ -3,7 +3,6 @@
 To draw them anew: `pytest tests/dash/test_snapshots.py --snapshot-update`.
 """
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast

@@ -13,10 +13,18 @@ from typing import Any
 
 from delta_cli import Client, Event
 
+#: More bytes than an id and the end of the line before it.
+_LONGEST_END = 64
+
 
 def last_id(file: Path) -> int:
     """The last id that was written; 0 when there is none."""
-    lines = file.read_text().split() if file.exists() else []
+    if not file.exists():
+        return 0
+    with file.open("rb") as written:
+        end = written.seek(0, os.SEEK_END)
+        written.seek(max(0, end - _LONGEST_END))
+        lines = written.read().split()
     return int(lines[-1]) if lines else 0
 
 

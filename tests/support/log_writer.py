@@ -22,6 +22,9 @@ LEASES_S: dict[str, float | None] = dict.fromkeys(KINDS, 3_600.0)
 #: Due again at once, so that few resources make many events.
 AGAIN = Landing(ResourceState.FAILED, attempt=0, due_in=timedelta(0))
 CATEGORIES = (EventCategory.OBJECT_SYNCED, EventCategory.OBJECT_FAILED)
+LARGEST_BATCH = 400  # of each kind
+#: The name of its connection, also behind a pooler.
+NAME = "log writer"
 
 
 class ChangedMind(Exception):
@@ -30,30 +33,34 @@ class ChangedMind(Exception):
 
 async def write_batch(connection: Connection, chance: random.Random) -> int:
     """Claim and complete some. Returns how many events that makes."""
-    lanes = [LaneSlots(kind, "default", chance.randint(1, 50)) for kind in KINDS]
+    lanes = [LaneSlots(kind, "default", chance.randint(1, LARGEST_BATCH)) for kind in KINDS]
     claimed = await work.claim(connection, lanes, worker_id=1, leases_s=LEASES_S)
     outcomes = [outcome(resource, chance) for resource in claimed]
-    while outcomes and not await completed(connection, outcomes, chance):
-        continue
+    while outcomes:
+        # A row that another's claim holds for the moment is left out, and tried again.
+        written = await completed(connection, outcomes, chance)
+        outcomes = [one for one in outcomes if one.id not in written]
     await events.notify(connection, EVENT, "")
-    return len(outcomes)
+    return len(claimed)
 
 
-async def completed(connection: Connection, outcomes: list[Outcome], chance: random.Random) -> bool:
+async def completed(
+    connection: Connection, outcomes: list[Outcome], chance: random.Random
+) -> set[int]:
+    """Try once. Returns the ids of the resources that are done: none when it is rolled back."""
     how = chance.random()
     if how < 0.7:
-        await work.complete(connection, outcomes)
-        return True
+        return await work.complete(connection, outcomes)
     try:
         async with connection.transaction():
-            await work.complete(connection, outcomes)
+            written = await work.complete(connection, outcomes)
             # Now and then so long that others commit meanwhile, and readers read, if they could.
             await asyncio.sleep(0.3 if how > 0.98 else chance.random() * 0.02)
             if how < 0.8:
                 raise ChangedMind
     except ChangedMind:
-        return False
-    return True
+        return set()
+    return written
 
 
 def outcome(resource: Resource[Any], chance: random.Random) -> Outcome:
@@ -63,7 +70,7 @@ def outcome(resource: Resource[Any], chance: random.Random) -> Outcome:
 
 async def write(dsn: str, seed: int) -> None:
     chance = random.Random(seed)
-    async with await Database(dsn).connect() as connection:
+    async with await Database(dsn, application_name=NAME).connect() as connection:
         while True:
             await write_batch(connection, chance)
             await asyncio.sleep(chance.choice((0, 0.01, 0.05, 0.1)))

@@ -1,19 +1,22 @@
 """Reads what the tab Resources shows, in proportion to what that costs, and posts it."""
 
 import time
-from functools import partial
-from typing import Final
+from collections.abc import Awaitable
+from typing import Any, Final
 
+from textual.message import Message
 from textual.widget import Widget
 
-from delta_cli.dash.messages import PageRead, ResourceRead, TimelineRead
+from delta_cli.dash.latest import Latest
+from delta_cli.dash.messages import PageRead, ReadFailed, ResourceRead, TimelineRead
 from delta_cli.dash.store import Resources
-from delta_cli.engine.database import AWAY
 from delta_cli.engine.store.overview import Line, Wanted
 
 #: A list is read for at most this share of the time, and once a second.
 _SHARE: Final = 10
 _LEAST_S: Final = 1.0
+#: Looking through the log is for rows on which the cursor rests.
+_REST_S: Final = 0.25
 
 
 class ResourceReading:
@@ -22,6 +25,11 @@ class ResourceReading:
     def __init__(self, widget: Widget, store: Resources) -> None:
         self._widget: Widget = widget
         self._store: Resources = store
+        self._list: Latest[Wanted] = Latest(widget, "page", self._read_list)
+        self._one: Latest[Line] = Latest(widget, "detail", self._read_one)
+        self._timeline: Latest[Line] = Latest(
+            widget, "timeline", self._read_timeline, rest_s=_REST_S
+        )
         self._next_at: float = 0.0
 
     def read_list(self, wanted: Wanted, *, at_once: bool = False) -> bool:
@@ -29,29 +37,39 @@ class ResourceReading:
         if not at_once and time.monotonic() < self._next_at:
             return False
         self._next_at = time.monotonic() + _LEAST_S
-        self._widget.run_worker(partial(self._read_list, wanted), group="page", exclusive=True)
+        self._list.ask(wanted)
         return True
-
-    async def _read_list(self, wanted: Wanted) -> None:
-        begin = time.monotonic()
-        try:
-            page = await self._store.page(wanted)
-        except (*AWAY, TimeoutError):
-            return  # the feed finds out, and says so
-        self._widget.post_message(PageRead(page))
-        self._next_at = max(self._next_at, begin + _SHARE * (time.monotonic() - begin))
 
     def read_one(self, line: Line, *, with_timeline: bool) -> None:
         """Read a resource with its object, and its events where they are not known."""
-        run = partial(self._read_one, line, with_timeline=with_timeline)
-        self._widget.run_worker(run, group="detail", exclusive=True)
+        self._one.ask(line)
+        if with_timeline:
+            self._timeline.ask(line)
 
-    async def _read_one(self, line: Line, *, with_timeline: bool) -> None:
+    async def _read_list(self, wanted: Wanted) -> None:
+        begin = time.monotonic()
+        page = await self._told(self._store.page(wanted))
+        if page is not None:
+            self._post(PageRead(page, wanted))
+        self._next_at = max(self._next_at, begin + _SHARE * (time.monotonic() - begin))
+
+    async def _read_one(self, line: Line) -> None:
+        found = await self._told(self._store.resource(line))
+        if found is not None:
+            self._post(ResourceRead(found[0]))
+
+    async def _read_timeline(self, line: Line) -> None:
+        events = await self._told(self._store.timeline(line.id))
+        if events is not None:
+            self._post(TimelineRead(line.id, events))
+
+    async def _told(self, reading: Awaitable[Any]) -> Any | None:
+        """What was read; None where it failed, and then that is told and no more."""
         try:
-            row = await self._store.resource(line)
-            self._widget.post_message(ResourceRead(row))
-            if row is not None and with_timeline:
-                events = await self._store.timeline(row.id)
-                self._widget.post_message(TimelineRead(row.id, events))
-        except (*AWAY, TimeoutError):
-            return
+            return await reading
+        except Exception as error:  # noqa: BLE001 - the tab says so, and the next look tries again
+            self._post(ReadFailed(self._store.reason(error)))
+            return None
+
+    def _post(self, message: Message) -> None:
+        self._widget.post_message(message)

@@ -23,7 +23,7 @@ _COLUMNS: Final = (
     Column("due", "DUE", 9, right=True, drop=6),
     Column("synced", "SYNCED", 6, right=True, drop=5),
     Column("worker", "WORKER", 7, right=True, drop=7),
-    Column("error", "ERROR", 10, drop=1, most=400),
+    Column("error", "ERROR", 12, drop=1, most=400),
 )
 
 

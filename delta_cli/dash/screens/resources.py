@@ -11,7 +11,7 @@ from delta_cli.dash.actions import Plan, plan_repair
 from delta_cli.dash.describing import PANES
 from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.filters import Filter
-from delta_cli.dash.messages import PageRead, ResourceRead, TimelineRead
+from delta_cli.dash.messages import PageRead, ReadFailed, ResourceRead, TimelineRead
 from delta_cli.dash.screens.resource_reading import ResourceReading
 from delta_cli.dash.screens.resource_rows import columns, resource_row
 from delta_cli.dash.screens.tab import Tab
@@ -37,6 +37,7 @@ class ResourcesTab(Tab):
         self.is_open: bool = False
         self._reading: ResourceReading = ResourceReading(self, store)
         self._page: Page | None = None
+        self._why: str | None = None
         self._lines: dict[str, Line] = {}
         self._timeline: list[Event] | None = None
         self._timeline_of: int | None = None
@@ -105,7 +106,9 @@ class ResourcesTab(Tab):
 
     def on_page_read(self, message: PageRead) -> None:
         """The list was read."""
-        self._page = message.page
+        if message.wanted != self.filter.wanted:
+            return  # another filter was entered meanwhile
+        self._page, self._why = message.page, None
         lines = {str(line.id): line for line in message.page.lines}
         marked = {key: self._lines[key] for key in self._table.marks if key in self._lines}
         self._lines = marked | lines
@@ -113,6 +116,11 @@ class ResourcesTab(Tab):
         if self._wanted_key is not None and self._table.move_to(self._wanted_key):
             self._wanted_key = None
         self.read_detail()
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        """Say that what is shown is not new."""
+        self._why = message.why
+        self._show_lines()
 
     def on_resource_read(self, message: ResourceRead) -> None:
         """The detail was read."""
@@ -147,7 +155,10 @@ class ResourcesTab(Tab):
         self._table.set_rows([resource_row(line, now) for line in lines])
         self._table.border_title = Content(self._title(page))
         marks = len(self._table.marks)
-        self._table.border_subtitle = f"{marks:,} marked: actions are about them" if marks else ""
+        told = f"{marks:,} marked: actions are about them" if marks else ""
+        if self._why is not None:
+            told = f"cannot be read now: {shown(self._why)}"
+        self._table.border_subtitle = Content(told)
 
     def _title(self, page: Page) -> str:
         dot = f" {self.glyphs.separator} "

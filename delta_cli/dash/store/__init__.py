@@ -5,6 +5,7 @@ from typing import Final
 
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.store.changes import Changes, Report
+from delta_cli.dash.store.reasons import NO_ANSWER_S, reason_of
 from delta_cli.dash.store.resources import LINES, Page, Resources
 from delta_cli.dash.store.tables import Tables
 from delta_cli.engine.client import Client
@@ -12,7 +13,17 @@ from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.store import overview
 
-__all__ = ["LINES", "Changes", "DashStore", "Page", "Report", "Resources", "Tables"]
+__all__ = [
+    "LINES",
+    "NO_ANSWER_S",
+    "Changes",
+    "DashStore",
+    "Page",
+    "Report",
+    "Resources",
+    "Tables",
+    "reason_of",
+]
 
 _AWAY_AFTER: Final = timedelta(seconds=2)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from delta_cli.dash.store.reasons import reason_of
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model import Event, ResourceRow
@@ -32,6 +33,10 @@ class Resources:
 
     def __init__(self, database: Database) -> None:
         self._database: Database = database
+
+    def reason(self, error: Exception) -> str:
+        """Why a read failed, without secrets."""
+        return reason_of(error, self._database)
 
     async def page(self, wanted: Wanted) -> Page:
         """The resources that a list shows, from at most some 100,000 rows looked at."""
@@ -75,14 +80,14 @@ class Resources:
         async with self._database.connection() as connection:
             return await overview.find(connection, object_id, kind=kind)
 
-    async def resource(self, line: Line) -> ResourceRow | None:
-        """One resource with its object; None when it is gone."""
+    async def resource(self, line: Line) -> tuple[ResourceRow | None]:
+        """One resource with its object; with None when it is gone."""
         steps = read.get_steps(line.kind, line.namespace, line.object_id)
         async with self._database.connection() as connection:
             try:
-                return await run_steps(connection, steps)
+                return (await run_steps(connection, steps),)
             except NotFound:
-                return None
+                return (None,)
 
     async def timeline(self, resource_id: int) -> list[Event]:
         """The last events of one resource, the newest last. May look through much of the log."""

@@ -9,10 +9,12 @@ from textual.binding import ActiveBinding
 from textual.screen import Screen
 from textual.widget import Widget
 
+from delta_cli.dash.keys import KEY_NAMES
 from delta_cli.dash.tones import Piece, Tone, text_of
 
 #: Shown at the end however narrow the terminal is.
 _ALWAYS: Final = ("help", "quit")
+_PLACES: Final = {name: place for place, name in enumerate(KEY_NAMES)}
 
 
 class KeyLine(Widget):
@@ -45,12 +47,13 @@ class KeyLine(Widget):
         return self._drawn([*chosen, *last])
 
     def _active(self) -> list[ActiveBinding]:
-        """What is to be shown, each action once."""
+        """What is to be shown, each action once, the focused part's own first."""
         found: dict[str, ActiveBinding] = {}
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.binding.description:
                 found.setdefault(active.binding.action, active)
-        return list(found.values())
+        # Not in the order of the bindings: a key that was set anew is the last of them.
+        return sorted(found.values(), key=lambda one: _PLACES.get(one.binding.id or "", -1))
 
     def _key(self, active: ActiveBinding) -> str:
         return f" {self.app.get_key_display(active.binding)} "

@@ -11,7 +11,6 @@ from delta_cli.engine.queries import event as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.store import rows
 
-
 #: Ids that one statement looks through at most: some milliseconds, whatever its plan.
 _STRETCH: Final = 5_000
 
