@@ -65,7 +65,7 @@ async def land(connection: Connection, finished: list[Outcome]) -> None:
     Who else is at the same rows only ever looks at them, so what is left out is still ours.
     """
     while finished:
-        written = await work.complete(connection, finished)
+        written = await work.complete_around(connection, finished)
         finished = [one for one in finished if one.claim.id not in written]
 
 

@@ -39,7 +39,7 @@ async def write_batch(connection: Connection, chance: random.Random) -> int:
     while outcomes:
         # A row that another's claim holds for the moment is left out, and tried again.
         written = await completed(connection, outcomes, chance)
-        outcomes = [one for one in outcomes if one.id not in written]
+        outcomes = [one for one in outcomes if one.claim.id not in written]
     await events.notify(connection, EVENT, "")
     return len(claimed)
 
@@ -50,10 +50,10 @@ async def completed(
     """Try once. Returns the ids of the resources that are done: none when it is rolled back."""
     how = chance.random()
     if how < 0.7:
-        return await work.complete(connection, outcomes)
+        return await work.complete_around(connection, outcomes)
     try:
         async with connection.transaction():
-            written = await work.complete(connection, outcomes)
+            written = await work.complete_around(connection, outcomes)
             # Now and then so long that others commit meanwhile, and readers read, if they could.
             await asyncio.sleep(0.3 if how > 0.98 else chance.random() * 0.02)
             if how < 0.8:
