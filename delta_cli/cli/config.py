@@ -27,7 +27,7 @@ def show_config(settings: Settings, output_format: OutputOption = Format.TABLE) 
         ("schema", settings.schema_name, settings.schema.origin),
     ]
     records = [{"name": name, "value": value, "origin": origin} for name, value, origin in rows]
-    output.write_list(records, output_format, columns=tuple(shapes.SETTING))
+    output.write_list(records, output_format, columns=tuple(shapes.SETTING), wrapped=("value",))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,5 +1,7 @@
 """`delta doctor`: what is wrong, and what to do about it."""
 
+from collections.abc import Sequence
+
 import typer
 
 from delta_cli.cli import output, shapes
@@ -28,12 +30,16 @@ async def doctor(settings: Settings, output_format: OutputOption = Format.TABLE)
         {"name": one.name, "verdict": one.verdict.value, "detail": one.detail, "fix": one.fix}
         for one in findings
     ]
-    output.write_list(records, output_format, columns=_COLUMNS)
+    output.write_list(records, output_format, columns=_COLUMNS, wrapped=("detail", "fix"))
     problems = [one for one in findings if one.verdict is Verdict.PROBLEM]
     warnings = [one for one in findings if one.verdict is Verdict.WARNING]
     if problems or warnings:
-        note(f"{len(problems)} problems, {len(warnings)} warnings")
+        note(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
     return ExitCode.FAILED if problems else ExitCode.DONE
+
+
+def _counted(findings: Sequence[object], word: str) -> str:
+    return f"{len(findings)} {word}{'' if len(findings) == 1 else 's'}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -51,11 +51,13 @@ def write_list(
     columns: Sequence[str],
     table: Sequence[str] = (),
     droppable: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
 ) -> None:
     """Print a list. `columns` are all of a record's names, `table` those that a table shows.
 
-    `droppable`: those of the table that a narrow terminal does without, the first first. The
-    person's own choice of columns and order comes from `use_view`.
+    `droppable`: those of the table that a narrow terminal does without, the first first;
+    `wrapped`: those whose text is not cut there, but takes more lines. The person's own choice of
+    columns and order comes from `use_view`.
     """
     view = _view
     view.check(columns)
@@ -74,6 +76,7 @@ def write_list(
                 list(records),
                 markdown=form is Format.MARKDOWN,
                 droppable=() if view.columns else droppable,
+                wrapped=wrapped,
                 header=view.header,
             )
             _line(text)
@@ -124,7 +127,8 @@ def write_object(record: Record, form: Format) -> None:
             _line(_csv_line(_csv_cells(record, list(record))))
         case Format.TABLE | Format.MARKDOWN:
             rows = [{"field": name, "value": value} for name, value in record.items()]
-            _line(draw(["field", "value"], rows, markdown=form is Format.MARKDOWN))
+            is_markdown = form is Format.MARKDOWN
+            _line(draw(["field", "value"], rows, markdown=is_markdown, wrapped=("value",)))
     flush()
 
 

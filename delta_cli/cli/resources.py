@@ -137,16 +137,25 @@ async def get_resource(
     errors = record.pop("errors")
     output.write_object(record, output_format)
     if changes and row.synced_at is not None:
-        output.write_text("\nDrift, from the last synced object to the desired one:")
-        output.write_list(changes, output_format, columns=tuple(shapes.CHANGE))
+        output.write_text("\nDrift since the last sync:")
+        output.write_list(
+            changes, output_format, columns=tuple(shapes.CHANGE), wrapped=("path", "old", "new")
+        )
     if errors:
         output.write_text("\nErrors of this round, the newest last:")
         columns = ("attempt", "at", "error", "message", "worker_id")
         records = [attempt_error_record(error) for error in row.errors]
-        output.write_list(records, output_format, columns=columns)
+        output.write_list(records, output_format, columns=columns, wrapped=("message",))
     if happened:
         output.write_text("\nIts last events, the newest last:")
-        output.write_list(happened, output_format, columns=EVENT, table=TIMELINE_TABLE)
+        output.write_list(
+            happened,
+            output_format,
+            columns=EVENT,
+            table=TIMELINE_TABLE,
+            droppable=("worker", "duration_ms", "id", "actor"),
+            wrapped=("error",),
+        )
 
 
 def add_to(app: typer.Typer) -> None:

@@ -55,7 +55,7 @@ def _write_workers(status: "Status", output_format: Format) -> None:
         return
     output.write_text("")
     workers = [worker_record(worker) for worker in status.workers]
-    droppable = ("failed", "synced", "kinds", "pid")
+    droppable = ("failed", "synced", "kinds", "pid", "last_error", "capacity")
     output.write_list(workers, output_format, columns=WORKER_TABLE, droppable=droppable)
 
 

@@ -15,6 +15,8 @@ LONGEST_CELL: Final = 254
 #: A terminal narrower than this gets long lines rather than useless columns.
 _NARROWEST: Final = 40
 _NARROWEST_COLUMN: Final = 6
+#: Text in lines shorter than this is easier to read below than beside others.
+_NARROWEST_TEXT: Final = 16
 _BETWEEN: Final = 2
 _MARKDOWN_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>|~]")
 
@@ -25,28 +27,51 @@ def draw(
     *,
     markdown: bool,
     droppable: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
     header: bool = True,
 ) -> str:
     """A table of the named columns. A narrow terminal loses those `droppable`, the first first.
 
-    Markdown has no table without a header.
+    There, cells of the columns `wrapped` take more lines, and others are cut; where not even that
+    is enough, each row is a block of lines. Markdown has no table without a header.
     """
+    cells = _cells(columns, rows, markdown=markdown)
+    if not markdown and sys.stdout.isatty() and terminal_width() >= _NARROWEST:
+        columns, cells = dropped(columns, cells, terminal_width(), droppable)
+        table = fit(columns, cells, terminal_width(), wrapped)
+        if table is None and cells:
+            return _blocks(columns, cells, terminal_width())
+        columns, cells = table or (columns, cells)
+    return _drawn(
+        cells,
+        list(columns) if header or markdown else [],
+        style="pipe" if markdown else "simple" if header else "plain",
+    )
+
+
+def _drawn(cells: list[list[str]], headers: list[str], *, style: str) -> str:
     import tabulate
 
-    if not markdown and sys.stdout.isatty():
-        columns, cells = fit(columns, _cells(columns, rows), terminal_width(), droppable)
-    else:
-        cells = _cells(columns, rows, markdown=markdown)
     # Its two more spaces beside each head are what a narrow terminal has not.
     tabulate.MIN_PADDING = 0
     return tabulate.tabulate(
         cells,
-        headers=list(columns) if header or markdown else (),
-        tablefmt="pipe" if markdown else "simple" if header else "plain",
+        headers=headers,
+        tablefmt=style,
         # Ids such as 1e5 are text.
         disable_numparse=True,
         preserve_whitespace=False,
     )
+
+
+def _blocks(columns: Sequence[str], cells: list[list[str]], width: int) -> str:
+    """A line or more for each value, and an empty line between rows."""
+    room = width - max(map(width_of, columns)) - _BETWEEN
+    blocks = [
+        [[name, wrap_to_width(text, room)] for name, text in zip(columns, row, strict=True)]
+        for row in cells
+    ]
+    return "\n\n".join(_drawn(block, [], style="plain") for block in blocks)
 
 
 def terminal_width() -> int:
@@ -66,39 +91,59 @@ def cell(value: Any, *, markdown: bool = False) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", text) if markdown else text
 
 
-def fit(
-    columns: Sequence[str], cells: list[list[str]], width: int, droppable: Sequence[str] = ()
+def dropped(
+    columns: Sequence[str], cells: list[list[str]], width: int, droppable: Sequence[str]
 ) -> tuple[Sequence[str], list[list[str]]]:
-    """Drop and cut columns until the table fits the terminal."""
-    if width < _NARROWEST or not cells:
-        return columns, cells
+    """The table without those of its columns that it must drop to fit uncut, the first first."""
     kept = list(range(len(columns)))
-    widths = [max(map(width_of, column)) for column in zip(columns, *cells, strict=True)]
+    widths = _widths(columns, cells)
     for name in droppable:
-        if sum(widths[index] for index in kept) > width - _BETWEEN * (len(kept) - 1):
+        if sum(widths[index] for index in kept) > _room(width, len(kept)):
             kept.remove(list(columns).index(name))
-    columns = [columns[index] for index in kept]
-    limits = _limits(
-        [widths[index] for index in kept],
-        [width_of(name) for name in columns],
-        width - _BETWEEN * (len(kept) - 1),
-    )
-    return columns, [
-        [cut_to_width(row[index], limit) for index, limit in zip(kept, limits, strict=True)]
+    return [columns[index] for index in kept], [[row[index] for index in kept] for row in cells]
+
+
+def fit(
+    columns: Sequence[str], cells: list[list[str]], width: int, wrapped: Sequence[str] = ()
+) -> tuple[Sequence[str], list[list[str]]] | None:
+    """Wrap and cut columns until the table fits the terminal. None: it cannot be read then."""
+    widths = _widths(columns, cells)
+    room = _room(width, len(columns))
+    limits = _limits(widths, [width_of(name) for name in columns], room)
+    texts = [index for index, name in enumerate(columns) if name in wrapped]
+    if sum(limits) > room or any(
+        limits[index] < min(_NARROWEST_TEXT, widths[index]) for index in texts
+    ):
+        return None
+    heads = [cut_to_width(name, limit) for name, limit in zip(columns, limits, strict=True)]
+    fitted = [wrap_to_width if name in wrapped else cut_to_width for name in columns]
+    return heads, [
+        [fitting(text, limit) for fitting, text, limit in zip(fitted, row, limits, strict=True)]
         for row in cells
     ]
 
 
+def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
+    return [max(map(width_of, column)) for column in zip(columns, *cells, strict=True)]
+
+
+def _room(width: int, columns: int) -> int:
+    return width - _BETWEEN * (columns - 1)
+
+
 def _limits(widths: list[int], heads: list[int], room: int) -> list[int]:
+    """The widest column gives way first; heads are cut last."""
     limits = list(widths)
-    while sum(limits) > room:
-        spare = [
-            limit - max(head, _NARROWEST_COLUMN) for limit, head in zip(limits, heads, strict=True)
-        ]
-        widest = max(range(len(limits)), key=lambda index: limits[index] * (spare[index] > 0))
-        if spare[widest] <= 0:
-            break
-        limits[widest] -= 1
+    for least in (
+        [max(head, _NARROWEST_COLUMN) for head in heads],
+        [_NARROWEST_COLUMN] * len(heads),
+    ):
+        while sum(limits) > room:
+            spare = [limit - one for limit, one in zip(limits, least, strict=True)]
+            widest = max(range(len(limits)), key=lambda index: limits[index] * (spare[index] > 0))
+            if spare[widest] <= 0:
+                break
+            limits[widest] -= 1
     return limits
 
 
@@ -119,6 +164,26 @@ def cut_to_width(text: str, width: int) -> str:
     while text and width_of(text) > width - 1:
         text = text[:-1]
     return text + CUT
+
+
+def wrap_to_width(text: str, width: int) -> str:
+    """As many lines as it takes, broken between words where that is possible."""
+    lines: list[str] = []
+    while width_of(text) > width:
+        end = _longest_start(text, width)
+        space = text.rfind(" ", 1, end + 1)
+        end = space if space > 0 else end
+        lines.append(text[:end])
+        text = text[end:].lstrip()
+    return "\n".join([*lines, text])
+
+
+def _longest_start(text: str, width: int) -> int:
+    """How many characters fit, at least one."""
+    end = min(len(text), width)
+    while end > 1 and width_of(text[:end]) > width:
+        end -= 1
+    return end
 
 
 def _text(value: Any) -> str:

@@ -46,7 +46,7 @@ def _write(workers: "Sequence[WorkerRow]", output_format: Format) -> None:
         output_format,
         columns=WORKER,
         table=WORKER_TABLE,
-        droppable=("failed", "synced", "kinds", "pid"),
+        droppable=("failed", "synced", "kinds", "pid", "last_error", "capacity"),
     )
 
 

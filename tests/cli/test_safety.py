@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.conftest import Inform, Rows
+from tests.cli.leaves import LEAVES
 from tests.support.command_line import CommandLine
 
 CHANGES = [
@@ -20,6 +21,9 @@ CHANGES = [
     ["tick", "clean"],
     ["migrate"],
     ["demo"],
+    ["db", "start"],
+    ["db", "stop"],
+    ["db", "reset", "--yes"],
 ]
 LOOKS = [
     ["list"],
@@ -45,6 +49,13 @@ def profiled(delta: CommandLine, dsn: str) -> Callable[[str], CommandLine]:
         return delta
 
     return choose
+
+
+def test_no_command_that_changes_something_is_forgotten() -> None:
+    has_dry_run = {name for name, options in LEAVES.items() if "--dry-run" in options}
+    refused = {" ".join(words[: 2 if words[0] == "db" else 1]) for words in CHANGES}
+    # init writes files beside the profiles, and touches no database.
+    assert refused == has_dry_run - {"init"} | {"run"}
 
 
 def test_a_read_only_profile_lets_nothing_be_changed(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from delta_cli.cli.tables import cell, cut_to_width, fit, width_of
+from delta_cli.cli.tables import cell, cut_to_width, dropped, fit, width_of, wrap_to_width
 from delta_cli.cli.text import escape_json, harmless, harmless_lines
 
 DANGEROUS = ["\x1b", "\x07", "\x9b", "\x7f", "\u202e", "\u2066", "\u200f", "\ufeff", "\u2028"]
@@ -55,12 +55,32 @@ def test_wide_characters_count_as_wide() -> None:
 
 
 def test_the_widest_columns_are_cut_to_fit_the_terminal() -> None:
-    columns, cells = fit(["id", "error"], [["a", "x" * 100], ["b", "y"]], 40)
-    assert columns == ["id", "error"]
-    assert cells == [["a", "x" * 35 + "…"], ["b", "y"]]
+    table = fit(["id", "error"], [["a", "x" * 100], ["b", "y"]], 40)
+    assert table == (["id", "error"], [["a", "x" * 35 + "…"], ["b", "y"]])
+
+
+def test_heads_are_cut_where_cells_alone_do_not_give_way_enough() -> None:
+    table = fit(["a long head", "another head", "error"], [["a", "b", "x" * 9]], 30)
+    assert table is not None
+    heads, cells = table
+    assert sum(map(width_of, heads)) + 4 <= 30
+    assert cells[0][:2] == ["a", "b"]
 
 
 def test_a_narrow_terminal_does_without_what_may_be_dropped() -> None:
-    columns, cells = fit(["id", "at", "error"], [["a", "x" * 30, "y" * 30]], 40, ["at", "id"])
+    columns, cells = dropped(["id", "at", "error"], [["a", "x" * 30, "y" * 30]], 40, ["at", "id"])
     assert columns == ["id", "error"]
     assert cells == [["a", "y" * 30]]
+
+
+def test_text_that_matters_takes_more_lines_instead_of_being_cut() -> None:
+    table = fit(["name", "fix"], [["a", "start more workers, or fewer"]], 26, ["fix"])
+    assert table == (["name", "fix"], [["a", "start more workers,\nor fewer"]])
+    assert wrap_to_width("日本語日本語 abc", 7).splitlines() == ["日本語", "日本語", "abc"]
+    assert wrap_to_width("x" * 12, 5).splitlines() == ["xxxxx", "xxxxx", "xx"]
+
+
+def test_what_no_terminal_can_show_side_by_side_does_not_fit() -> None:
+    assert fit([f"column-{number}" for number in range(9)], [["value"] * 9], 40) is None
+    assert fit(["name", "fix"], [["a" * 30, "b " * 20]], 40, ["fix"]) is not None
+    assert fit(["name", "at", "fix"], [["a" * 30, "c" * 20, "b " * 20]], 40, ["fix"]) is None

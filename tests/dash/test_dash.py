@@ -299,3 +299,60 @@ async def test_keys_can_be_others(dash: Dash, dsn: str) -> None:
         await driven.shows("all · 1")
         await driven.press("u")
         await driven.shows("Invalidate 1 resource?")
+
+
+async def test_long_errors_of_the_log_are_wrapped_when_asked_for(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "bad-1", "good")
+    long = " ".join(f"word-{number}" for number in range(40))
+    await observer.do("update delta_event set error = %s where error is not null", long)
+    async with dash(tab="events", size=(80, 24)) as driven:
+        assert "word-39" not in await driven.shows("item/bad-1", "word-0")
+        await driven.press("w")
+        await driven.shows("item/bad-1", "word-0", "word-39")
+        await driven.press("up", "up", "enter")  # a further line is of the same event
+        await driven.shows("bad-1 · 1", "[2 Res]")
+
+
+async def test_the_diff_shows_both_objects_side_by_side_and_what_became_of_it(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "a")
+    await observer.do(
+        "update delta_resource set state = 'scheduled', generation = 2, due_at = now() + '1h',"
+        " object = %s, last_synced_object = %s",
+        *('{"key": "a", "balance": 1200}', '{"key": "a", "balance": 1150}'),
+    )
+    async with dash(tab="resources", size=(160, 40)) as driven:
+        await driven.shows("all · 1", "scheduled~")
+        await driven.press("d")
+        await driven.shows("desired", "last synced", "1200", "≠", "1150", "Timeline", "a1/10")
+
+
+async def test_a_protected_profile_asks_for_its_name(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "a")
+    async with dash(tab="resources", protected="production") as driven:
+        await driven.shows("all · 1")
+        await driven.press("i")
+        await driven.shows("Invalidate 1 resource?", "type production to confirm")
+        driven.app.screen.query_one("#confirm-typed").focus()
+        await driven.write("1")
+        assert await observer.states() == {"synced": 1}
+        await driven.press("backspace")
+        await driven.write("production")
+        await driven.shows("invalidate: 1 done")
+
+
+async def test_a_list_that_cannot_be_read_says_so_and_comes_back(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "a")
+    async with dash(tab="resources") as driven:
+        await driven.shows("all · 1")
+        await observer.do("alter table delta_resource rename column updated_at to gone")
+        await driven.shows("cannot be read now")
+        await observer.do("alter table delta_resource rename column gone to updated_at")
+        await driven.until(lambda: "cannot be read now" not in driven.screen)

@@ -1,13 +1,21 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from delta_cli.dash import serving
 from delta_cli.dash.actions import Plan
 from delta_cli.dash.counting import Counts
+from delta_cli.dash.diffing import aligned
+from delta_cli.dash.event_lines import Line as LogLine
+from delta_cli.dash.event_lines import draw_line, lines_of
 from delta_cli.dash.filters import parse
 from delta_cli.dash.glyphs import UNICODE, bars
+from delta_cli.dash.history import History
+from delta_cli.dash.tones import Piece
 from delta_cli.dash.trends import SYNCED, Trends
-from delta_cli.dash.words import age, fit, shown
+from delta_cli.dash.widgets.columns import Column, fit_columns
+from delta_cli.dash.words import age, chopped, fit, short_count, shown
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model import Event, EventCategory
 from delta_cli.engine.states import ResourceState
@@ -102,3 +110,83 @@ def _event(at: datetime) -> Event:
         *(1, at, EventCategory.OBJECT_SYNCED, 1, "default", "item", "a", ResourceState.SYNCED),
         *(1, 10, 1, 1, None, 5.0, None, None),
     )
+
+
+def test_columns_share_what_is_to_spare_up_to_their_most_and_give_way_in_their_order() -> None:
+    columns = (
+        Column("name", "NAME", 5, most=8),
+        Column("error", "ERROR", 6, most=30, drop=1),
+        Column("extra", "EXTRA", 4, drop=2),
+    )
+
+    def fitted(room: int) -> list[tuple[str, int]]:
+        return [(column.key, width) for column, width in fit_columns(columns, room)]
+
+    assert fitted(18) == [("name", 5), ("error", 6), ("extra", 4)]
+    assert fitted(17) == [("name", 7), ("error", 8)]
+    assert fitted(12) == [("name", 8)]
+    assert fitted(40) == [("name", 8), ("error", 25), ("extra", 4)]
+    assert fitted(100) == [("name", 8), ("error", 30), ("extra", 4)]
+
+
+def test_places_are_kept_as_a_browser_keeps_them() -> None:
+    history = History()
+    for place in ("a", "b", "b", "c"):
+        history.visit(place)
+    assert [history.go(-1), history.go(-1), history.go(-1)] == ["b", "a", None]
+    history.visit("d")
+    assert history.go(1) is None and history.go(-1) == "a"
+
+
+def test_numbers_are_short_where_room_is() -> None:
+    given = (0, 9_999, 12_345, 999_499, 1_234_567, 10**12)
+    assert [short_count(one) for one in given] == [
+        *("0", "9,999", "12.3k", "999k", "1.2M", ">999G")
+    ]
+    assert all(len(short_count(7**power)) <= 5 for power in range(20))
+
+
+def test_text_is_chopped_at_spaces_and_by_columns() -> None:
+    assert chopped("one two three", 8) == ["one two", "three"]
+    assert chopped("x" * 20, 8) == ["x" * 8, "x" * 8, "x" * 4]
+    assert chopped("宽" * 5, 4) == ["宽宽", "宽宽", "宽"]
+
+
+def test_a_long_error_takes_further_lines_only_where_lines_are_wrapped() -> None:
+    event = replace(_event(NOW), error="word " * 40, category=EventCategory.OBJECT_FAILED)
+    assert len(lines_of(event, 80, wraps=False)) == 1
+    lines = lines_of(event, 80, wraps=True)
+    drawn = ["".join(words for words, _ in _drawn(line)) for line in lines]
+    assert " ".join(" ".join(drawn[1:]).split()) == ("word " * 40).strip()
+    assert max(map(len, drawn)) <= 80
+    assert len(lines_of(replace(event, error="brief"), 120, wraps=True)) == 1
+
+
+def _drawn(line: LogLine) -> list[Piece]:
+    return draw_line(line, 80, UNICODE, wraps=True)
+
+
+def test_two_objects_stand_side_by_side_with_a_sign_where_they_differ() -> None:
+    desired, synced = ["{", "a: 1", "b: 2", "}"], ["{", "a: 7", "}"]
+    assert aligned(desired, synced, UNICODE) == [
+        *(("{", " ", "{"), ("a: 1", "≠", "a: 7"), ("b: 2", "+", ""), ("}", " ", "}"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_from_here"),
+    [
+        ({"Host": "127.0.0.1:8000"}, True),
+        ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, True),
+        ({"Host": "127.0.0.1:8000", "Origin": "http://localhost:8000"}, True),
+        ({"Host": "127.0.0.1:8000", "Origin": "https://elsewhere.com"}, False),
+        ({"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:9999"}, False),
+        ({"Host": "127.0.0.1:8000", "Origin": "null"}, False),
+        ({"Host": "elsewhere.com:8000"}, False),
+        ({}, False),
+    ],
+)
+def test_a_browser_is_answered_only_for_pages_from_here(
+    headers: dict[str, str], is_from_here: bool
+) -> None:
+    assert serving.is_from_here(headers, 8000) is is_from_here
