@@ -196,7 +196,7 @@ STATEMENTS = [
     _guarded("still-held", work.STILL_HELD, PRIMARY, ids=ids, terms=ones),
     _guarded("lock-claims", work.LOCK_CLAIMS, PRIMARY, ids=ids, terms=ones),
     _guarded("release", work.RELEASE, PRIMARY, ids=ids, terms=ones),
-    _guarded("rescue", work.RESCUE, LEASE, PRIMARY, batch=BATCH),
+    _guarded("rescue", work.RESCUE, LEASE, batch=BATCH),
     _guarded("expire", resource.EXPIRE, AT_REST, PRIMARY, batch=BATCH),
     _guarded(
         "clean",

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
+from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.loops.outcomes import outcome_of
-from delta_cli.engine.loops.threads import WorkThreads, result_of
 from delta_cli.engine.model import Resource
+from delta_cli.engine.outcomes import outcome_of
 from delta_cli.engine.store.work import Outcome
+from delta_cli.engine.threads import WorkThreads, result_of
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +125,7 @@ class Executor:
             if claim.id == resource_id and claim.term == term:
                 self._queue.remove(claim)
                 self._free(claim)
-                backoff = self._kinds[claim.kind].backoff
-                self._finish(outcome_of(self._worker, claim, error, 0.0, backoff))
+                self._end(claim, error, 0.0)
                 return
         for runner in self._runners:
             claim = runner.claim
@@ -259,7 +259,14 @@ class Executor:
         else:
             self._keep_slot_until_done(thread, claim)
         duration_ms = (time.perf_counter() - started) * 1000
-        self._finish(outcome_of(self._worker, claim, error, duration_ms, kind.backoff))
+        self._end(claim, error, duration_ms)
+
+    def _end(self, claim: Resource[Any], error: BaseException | None, duration_ms: float) -> None:
+        backoff = self._kinds[claim.kind].backoff
+        outcome = outcome_of(claim, error, duration_ms, backoff=backoff, worker_id=self._worker.id)
+        if outcome.error is not None and error is not None:
+            self._worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
+        self._finish(outcome)
 
     def _free(self, claim: Resource[Any]) -> None:
         self._worker.slots.free(claim.kind, claim.namespace)

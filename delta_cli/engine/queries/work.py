@@ -312,10 +312,12 @@ returning id
 
 # Return one batch of claims whose worker is lost or whose lease ran out. The attempt counts, so a
 # resource that kills its worker ends degraded; one with a newer object begins a new round. In the
-# order of the leases, since in that of the ids the whole table would be read for the few.
+# order of the leases, since in that of the ids the whole table would be read for the few. What the
+# event tells of the claim comes with the update: a second join of the batch would compare each row
+# with each other.
 RESCUE: Final[LiteralString] = """
 with overdue as materialized (
-    select id, attempt, generation, worker_id
+    select ctid as tid, attempt as claimed_attempt, worker_id as lost_worker_id
     from delta_resource
     where lease_until is not null
     and (
@@ -354,8 +356,12 @@ with overdue as materialized (
             '$[$oldest to last]',
             jsonb_build_object('oldest', greatest(jsonb_array_length(errors) + 1 - max_attempts, 0))
         )
-    where id = any(array(select id from overdue))
-    returning *
+    from overdue
+    where resource.ctid = overdue.tid
+    returning
+        resource.id, resource.namespace, resource.kind, resource.object_id, resource.state,
+        resource.max_attempts, resource.generation, resource.sync_count, overdue.claimed_attempt,
+        overdue.lost_worker_id
 ), locked as materialized (
     select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
     from (select count(*) from rescued) as finished
@@ -365,14 +371,12 @@ with overdue as materialized (
         generation, sync_count, worker_id, error
     )
     select
-        case when rescued.state = 'degraded' then 'object_failed'::delta_event_category
+        case when state = 'degraded' then 'object_failed'::delta_event_category
         else 'object_rescued' end,
-        rescued.id, rescued.namespace, rescued.kind, rescued.object_id, rescued.state,
-        overdue.attempt, rescued.max_attempts, rescued.generation, rescued.sync_count,
-        overdue.worker_id, 'worker lost'
+        id, namespace, kind, object_id, state, claimed_attempt, max_attempts, generation,
+        sync_count, lost_worker_id, 'worker lost'
     from locked
     cross join rescued
-    join overdue on overdue.id = rescued.id
 )
 select count(*) from rescued
 """

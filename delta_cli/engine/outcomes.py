@@ -8,7 +8,6 @@ from typing import Any, Final
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
 from delta_cli.engine.failures import message_of, trace_of
-from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import EventCategory, Resource
 from delta_cli.engine.states import (
     Landing,
@@ -28,11 +27,12 @@ _DELAY_WITHOUT_POLICY: Final = timedelta(minutes=1)
 
 
 def outcome_of(
-    worker: Worker,
     claim: Resource[Any],
     error: BaseException | None,
     duration_ms: float,
+    *,
     backoff: RetryPolicy,
+    worker_id: int,
 ) -> Outcome:
     """What is written of a work that returned, or raised; failures are also logged."""
     if error is None:
@@ -48,9 +48,8 @@ def outcome_of(
         retry_in=_delay(backoff, claim.attempt, error),
         permanent=isinstance(error, Permanent),
     )
-    worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
     _log_failure(claim, landing, error)
-    kept = _error_json(claim.attempt, error, worker.id)
+    kept = _error_json(claim.attempt, error, worker_id)
     return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept)
 
 
