@@ -37,7 +37,8 @@ app = typer.Typer(
     name="delta",
     cls=Commands,
     help="Keep records in step with systems outside, on Postgres.",
-    epilog="First steps: delta demo, delta init. More: delta help exit-codes|formats|environment.",
+    epilog="First steps: delta demo, delta init.\n"
+    "More: delta help exit-codes, formats, shapes, environment.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},

@@ -7,7 +7,7 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
-from delta_cli.cli.nearest import check_kind_known
+from delta_cli.cli.nearest import missing
 from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
@@ -45,9 +45,8 @@ async def cancel_work(
             row = await client.control.cancel(
                 kind, object_id, namespace=namespace, actor=actor or user_name()
             )
-        except NotFound:
-            await check_kind_known(client, kind)
-            raise
+        except NotFound as error:
+            raise await missing(client, error, kind, object_id) from None
     if output_format in (Format.TABLE, Format.MARKDOWN):
         output.write_list(
             [resource_table_record(row)], output_format, columns=RESOURCE, table=RESOURCE_TABLE

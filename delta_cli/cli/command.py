@@ -10,6 +10,7 @@ from inspect import Parameter
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.models import ArgumentInfo
 
 from delta_cli.cli import output
 from delta_cli.cli.completing import completed
@@ -90,10 +91,20 @@ def _with_shared_options(
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         for name, (annotation, default) in added.items()
     ]
-    keyword_only = [completed(parameter).replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
+    keyword_only = [
+        _named(completed(parameter)).replace(kind=Parameter.KEYWORD_ONLY) for parameter in own
+    ]
     run.__signature__ = inspect.Signature([*keyword_only, context, *more])
     run.__annotations__ = {}
     return run
+
+
+def _named(parameter: Parameter) -> Parameter:
+    """The parameter; an argument is told by its name in capitals, as examples and errors do."""
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        if isinstance(info, ArgumentInfo) and info.metavar is None:
+            info.metavar = parameter.name.upper()
+    return parameter
 
 
 def _may_change(settings: Settings, arguments: dict[str, Any]) -> bool:

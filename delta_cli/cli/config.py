@@ -36,5 +36,5 @@ def add_to(app: typer.Typer) -> None:
         app,
         "config",
         lists=True,
-        examples=["delta config", "delta --profile production config -o json"],
+        examples=["delta config", "delta config --profile production -o json"],
     )(show_config)

@@ -40,6 +40,18 @@ async def check_kind_known(client: "Client", kind: str) -> None:
     await check_known(client, PauseScope.KIND, kind)
 
 
+async def missing(client: "Client", error: NotFound, kind: str, object_id: str) -> NotFound:
+    """Why a resource is not found: its kind, its namespace, or its id."""
+    from delta_cli.engine.store.read import ResourceFilter
+
+    await check_kind_known(client, kind)
+    elsewhere = ResourceFilter(kind=kind, object_ids=[object_id])
+    names = [row.namespace async for row in client.resources(elsewhere, limit=_MOST_NAMES)]
+    if names:
+        return NotFound(error.message, hint=f"it is in --namespace {', '.join(sorted(names))}")
+    return NotFound(error.message, hint=f"see what there is with: delta list {kind}")
+
+
 async def check_known(client: "Client", scope: "PauseScope", name: str) -> None:
     """Refuse what is not there. Raises NotFound."""
     from delta_cli.engine.store import pauses

@@ -8,7 +8,7 @@ import typer
 from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
-from delta_cli.cli.nearest import check_kind_known
+from delta_cli.cli.nearest import check_kind_known, missing
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     EVENT,
@@ -123,9 +123,8 @@ async def get_resource(
     async with open_client(settings) as client:
         try:
             row = await client.get(kind, object_id, namespace=namespace)
-        except NotFound:
-            await check_kind_known(client, kind)
-            raise
+        except NotFound as error:
+            raise await missing(client, error, kind, object_id) from None
         timeline = await client.timeline(row, limit=events) if events else []
     changes = [change_record(change) for change in row.changes]
     happened = [event_record(event) for event in timeline]

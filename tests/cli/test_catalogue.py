@@ -12,6 +12,7 @@ from delta_cli.cli.catalogue import CATALOGUE
 from delta_cli.cli.exit_codes import MEANINGS, ExitCode
 from delta_cli.cli.reference import rewritten
 from tests.cli.conftest import Here
+from tests.cli.leaves import LEAVES
 from tests.support.programs import CHECKOUT
 
 HEAVY = ("psycopg", "pydantic", "asyncio", "textual", "rich", "delta_cli.engine.client")
@@ -31,6 +32,15 @@ def test_a_command_explains_itself_with_examples(here: Here, name: str) -> None:
     shown = here(name, "--help").expect(0).out
     assert shown.startswith(f"Usage: delta {name}")
     assert f"delta {name}" in shown.partition("\n")[2]
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_help_has_examples_and_no_types_of_python(here: Here, name: str) -> None:
+    shown = here(*name.split(), "--help").expect(0).out
+    examples = shown.partition("\nExamples:\n")[2].splitlines()
+    assert len([line for line in examples if f"delta {name}" in line or "|" in line]) >= 2
+    assert "list[" not in shown
+    assert "<str>" not in shown
 
 
 def test_no_word_at_all_is_answered_with_help(here: Here) -> None:

@@ -54,3 +54,10 @@ def test_a_resource_without_events_has_an_empty_timeline(quick: Here, inform: In
     inform("a")
     assert quick("get", "item", "a", "-o", "json").expect(0).json()["timeline"] == []
     assert "last events" not in quick("get", "item", "a").expect(0).out
+
+
+def test_a_resource_that_is_elsewhere_is_found_by_the_hint(quick: Here) -> None:
+    words = ("--object", '{"id": "a"}', "--namespace", "eu")
+    quick("inform", "item", *words).expect(0)
+    assert "hint: it is in --namespace eu" in quick("get", "item", "a").expect(5).err
+    assert "hint: see what there is with: delta list item" in quick("get", "item", "b").err
