@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from delta_cli.dash.words import pause_words
 from delta_cli.engine.model import (
     ControllerRow,
     InformRun,
@@ -23,6 +24,12 @@ _FAILURES: Final = 3
 _WAITS_S: Final = 60.0
 #: Looking takes time, and short intervals are soon over.
 _LATE_S: Final = 5.0
+_TAB_OF_SCOPE: Final = {
+    PauseScope.KIND: "controllers",
+    PauseScope.NAMESPACE: "controllers",
+    PauseScope.WORKER: "workers",
+    PauseScope.TICK: "ticks",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ def alerts(snapshot: Snapshot) -> list[Alert]:
         *_of_ticks(snapshot),
         *_of_controllers(snapshot),
         *_of_kinds(snapshot),
+        *_of_pauses(snapshot),
     ]
 
 
@@ -132,6 +140,18 @@ def _of_controllers(snapshot: Snapshot) -> list[Alert]:
         Alert("controllers", one.kind, f"the informer of {one.kind} failed {one.inform_failures}x")
         for one in snapshot.controllers
         if one.inform_failures >= _FAILURES
+    ]
+
+
+def _of_pauses(snapshot: Snapshot) -> list[Alert]:
+    """A pause that was forgotten is what nobody thinks of at night."""
+    return [
+        Alert(
+            _TAB_OF_SCOPE[pause.scope],
+            pause.name,
+            f"{pause.scope} {pause.name} is paused {pause_words(pause, snapshot.at)}",
+        )
+        for pause in snapshot.pauses
     ]
 
 

@@ -2,7 +2,7 @@ import re
 
 from textual.widgets import Button
 
-from delta_cli import Permanent
+from delta_cli import Client, Permanent
 from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
@@ -356,3 +356,14 @@ async def test_a_list_that_cannot_be_read_says_so_and_comes_back(
         await driven.shows("cannot be read now")
         await observer.do("alter table delta_resource rename column gone to updated_at")
         await driven.until(lambda: "cannot be read now" not in driven.screen)
+
+
+async def test_what_is_paused_is_told_and_led_to(dash: Dash, dsn: str, observer: Observer) -> None:
+    await synced(dsn, "a")
+    async with Client(dsn) as client:
+        await client.control.pause("namespace", "default", reason="maintenance", actor="ana")
+    async with dash() as driven:
+        await driven.shows("namespace default is paused by ana: maintenance")
+        driven.app.go_to_alert(driven.app.state.alerts[-1])
+        await driven.press("P")
+        await driven.shows("Resume 1 namespace?")

@@ -13,7 +13,7 @@ SIZES = ((80, 24), (100, 30), (120, 40), (160, 50), (240, 60))
 ON_ALL = ("LIVE", "? help", "q quit", "alert")
 TABS: dict[str, tuple[str, ...]] = {
     "1": ("KIND", "TOTAL", "PEND", "FAIL", "DEGR", "OLDEST", "item", "Workers", "Ticks", "FOLLOW"),
-    "2": ("STATE", "OBJECT ID", "ATT", "AGE", "ERROR", "bad-1", "degraded", "ValueErr"),
+    "2": ("STATE", "OBJECT ID", "ATT", "AGE", "ERROR", "bad-1", "degraded", "out of"),
     "3": ("Events · FOLLOW · all", "item/bad-1", "degraded", "a1/10", "out of"),
     "4": ("HOST", "BEAT", "INFL/MAX", "STATE", "LAST ERROR", "last error", "works on", "grants"),
     "5": ("TICK", "LAST OK", "FAILS", "NEXT", "rescue", "Last runs of", "OUTCOME"),

@@ -62,6 +62,13 @@ class ControllersTab(Tab):
         runs.set_rows([run_row(run, now) for run in snapshot.runs if run.kind == kind])
         runs.border_title = Content(f"Inform runs of {shown(kind)}")
 
+    def go_to(self, key: str) -> None:
+        """Put the cursor on a kind, or else on a namespace."""
+        if not self.query_one("#controllers-table", KeyedTable).move_to(key):
+            names = self.query_one("#namespaces", KeyedTable)
+            if names.move_to(key):
+                names.focus()
+
     def plan(self, verb: str) -> Plan | None:
         """Pause or resume the kind or the namespace under the cursor."""
         table = self.table

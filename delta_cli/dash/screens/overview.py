@@ -112,8 +112,8 @@ def _rates(state: State, now: datetime) -> Text:
         pieces += [(f"{name + '/s':<10}{trends.rate(now, *categories):>7.1f} ", Tone.PLAIN)]
         pieces += [(line + "\n", tone)]
     took = trends.durations
-    pieces.append((f"work p50 {milliseconds(took.p50)}  p95 {milliseconds(took.p95)}", Tone.PLAIN))
-    pieces.append((f"  max {milliseconds(took.longest)}\n", Tone.PLAIN))
+    pieces.append((f"work p50 {milliseconds(took.p50)} p95 {milliseconds(took.p95)}", Tone.PLAIN))
+    pieces.append((f" max {milliseconds(took.longest)}\n", Tone.PLAIN))
     snapshot = state.snapshot
     if snapshot is not None:
         in_flight = sum(lane.resources for lane in snapshot.pending)

@@ -54,7 +54,10 @@ def resource_row(line: Line, now: datetime) -> Row:
 
 
 def _error(line: Line) -> str:
-    return ": ".join(part for part in (line.error, line.message) if part)
+    """What went wrong last, what it said first: that tells more than what it is."""
+    if line.error is None:
+        return ""
+    return f"{line.message} ({line.error})" if line.message else line.error
 
 
 def _cells(line: Line, now: datetime) -> Cells:

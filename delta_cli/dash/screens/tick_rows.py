@@ -95,7 +95,7 @@ def _cells(tick: TickRow, now: datetime) -> Cells:
         "failures": (str(tick.consecutive_failures), failing),
         "count": (_counted(tick.last_count, tick.count_key), Tone.PLAIN),
         "took": (milliseconds(tick.last_duration_ms), Tone.PLAIN),
-        "next": (until(tick.next_due, now), Tone.PLAIN),
+        "next": ("paused", Tone.WARN) if tick.paused else (until(tick.next_due, now), Tone.PLAIN),
         "overdue": (age(late_s) if late_s else "-", Tone.BAD if late_s else Tone.MUTED),
         "holder": (shown(tick.holder), Tone.PLAIN),
         "skip": (skipped, Tone.MUTED),
