@@ -43,6 +43,15 @@ def run(
     drain: Annotated[
         bool, typer.Option("--drain", help="End when nothing is due; exit 8 if any failed.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            metavar="PORT",
+            help="Answer Prometheus on http://HOST:PORT/metrics: workers, ticks and quotas.",
+        ),
+    ] = None,
     log_format: Annotated[
         LogFormat, typer.Option(help="Logs for people or as JSON.")
     ] = LogFormat.TEXT,
@@ -68,11 +77,16 @@ def run(
     for name in namespace or ():
         check_namespace(name)
     if processes is not None:
+        if metrics_port is not None:
+            raise ConfigError(
+                "--metrics-port is of one process, and --processes starts several",
+                hint="start one more with --metrics-port: it tells of all workers",
+            )
         set_up_logs(log_format, log_level)
         return _supervise(settings, processes, output_format, drain=drain)
     config = _only(require_application(settings), kind)
     set_up_logs(log_format, log_level)
-    worker = WorkerRun(config, namespace or None, concurrency, supervised)
+    worker = WorkerRun(config, namespace or None, concurrency, supervised, metrics_port)
     # Of several processes, the supervisor tells for all.
     form = output_format if supervised is None else None
     spare_the_collector()
@@ -120,6 +134,7 @@ def add_to(app: typer.Typer) -> None:
             "delta run --app myapp:config",
             "delta run --kind user --concurrency 20",
             "delta run --processes 4",
+            "delta run --metrics-port 9464",
             "delta run --drain || echo some failed",
             "delta run --drain -o json | jq .failed",
         ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.metrics import metrics_server
 from delta_cli.cli.output import Format
 from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_client
@@ -43,7 +44,9 @@ class WorkerRun:
         namespaces: Sequence[str] | None,
         concurrency: int | None,
         supervised: Supervised | None = None,
+        metrics_port: int | None = None,
     ) -> None:
+        self._metrics_port: int | None = metrics_port
         self._config: Config = config
         self._namespaces: Sequence[str] | None = namespaces
         self._concurrency: int | None = concurrency
@@ -75,7 +78,10 @@ class WorkerRun:
 
     async def _connect_and_work(self, settings: Settings, *, drain: bool) -> ExitCode:
         announce = self._supervised is None
-        async with open_client(settings, self._config, announce=announce) as client:
+        async with (
+            open_client(settings, self._config, announce=announce) as client,
+            metrics_server(client, self._metrics_port),
+        ):
             self._limit(client)
             began = (await client.status()).at
             await client.start(namespaces=self._namespaces)

@@ -145,6 +145,7 @@ def test_a_running_work_is_cancelled(
     row = quick("get", "item", "a", "-o", "json").expect(0).json()
     assert row["errors"][0]["message"] == "cancelled by ann"
     assert row["errors"][0]["error"] == "Cancelled"
+    assert "cancelled by ann" in row["timeline"][-1]["error"]
 
 
 def test_a_work_that_does_not_run_is_not_cancelled(quick: Here, inform: Inform) -> None:
@@ -259,10 +260,12 @@ def test_without_controllers_a_person_is_told_what_to_do(quick: Here) -> None:
 
 def test_inform_runs_are_listed_the_newest_first(quick: Here, registered: None) -> None:
     assert "no informer has run" in quick("informs").expect(0).err
-    ids = [quick("inform", "item", "-o", "json").expect(0).json()["id"] for _ in range(3)]
+    words = ("inform", "item", "--actor", "ann", "-o", "json")
+    ids = [quick(*words).expect(0).json()["id"] for _ in range(3)]
     runs = quick("informs", "-o", "json").expect(0).json()
     assert [run["id"] for run in runs] == ids[::-1]
     assert (runs[0]["kind"], runs[0]["state"], runs[0]["seen"]) == ("item", "queued", 0)
+    assert {run["requested_by"] for run in runs} == {"ann"}
     limited = quick("informs", "item", "--limit", "1", "-o", "json").expect(0).json()
     assert limited == runs[:1]
     assert "queued" in quick("informs").expect(0).out
