@@ -21,6 +21,9 @@ from tests.support.place import Place, remove_abandoned_places, server_folder
 PLACE = "TESTS_PLACE"
 SETTINGS = ("DELTA_", "PG", "DATABASE_URL")
 
+# What a report may tell of the environment, or needs of it.
+REPORTED = ("PATH", "PYTEST_XDIST_WORKER", "LANG", "LC_ALL", "TERM", "TZ", "PYTHONPATH")
+
 _place = pytest.StashKey[Place]()
 
 
@@ -34,6 +37,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _place in config.stash:
         config.stash[_place].remove()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish() -> Generator[None]:
+    """The report of snapshots lists the whole environment: no address or password may be in it.
+
+    It is written by the process that starts the others, which loads this file and no other.
+    """
+    before = dict(os.environ)
+    for name in before:
+        if name not in REPORTED and not name.startswith("TEXTUAL_SNAPSHOT"):
+            del os.environ[name]
+    try:
+        return (yield)
+    finally:
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -101,21 +101,13 @@ def dash(dsn: str) -> Dash:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frames look alike wherever they are drawn; and a report of snapshots shows no settings."""
+    """Frames look alike wherever they are drawn."""
     for name in list(os.environ):
         settings = name.startswith(("TEXTUAL_", "DELTA_"))
         # The plug-in that compares snapshots keeps its own place there.
         if name in ("NO_COLOR", "COLORTERM") or (settings and "SNAPSHOT" not in name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish() -> None:
-    """The report of snapshots lists the environment: no address of a database may be in it."""
-    for name in list(os.environ):
-        if name.startswith(("DELTA_", "PG", "DATABASE_URL")):
-            del os.environ[name]
 
 
 async def inform(dsn: str, *ids: str, kind: str = "item", namespace: str = "default") -> None:

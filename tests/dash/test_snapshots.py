@@ -3,6 +3,8 @@
 To draw them anew: `pytest tests/dash/test_snapshots.py --snapshot-update`.
 """
 
+import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +18,7 @@ from delta_cli.dash.snapshot import KindCounts, Snapshot
 from delta_cli.dash.store import DashStore
 from delta_cli.engine.model import Event, EventCategory, TickRow, WorkerRow
 from delta_cli.engine.states import ResourceState
+from tests.conftest import pytest_sessionfinish
 
 _S, _C = ResourceState, EventCategory
 NOW = datetime(2026, 1, 2, 14, 3, 22, tzinfo=UTC)
@@ -77,6 +80,7 @@ class StillDash(DeltaDash):
             Options(where="ops@db1/app", actor="ana"),
         )
         self._still = connected
+        self.feed.run = asyncio.Event().wait  # pyright: ignore[reportAttributeAccessIssue]
 
     def on_ready(self) -> None:
         self._parts = self.count_parts()
@@ -110,3 +114,14 @@ def test_the_overview_of_a_lost_server_on_a_small_terminal(snap_compare: Any) ->
 def test_the_overview_without_colour(snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(StillDash(LIVE), terminal_size=(120, 40))
+
+
+def test_a_report_shows_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql://shop:hunter2@db/shop")
+    before = dict(os.environ)
+    finishing = pytest_sessionfinish()
+    next(finishing)
+    assert "hunter2" not in str(dict(os.environ))
+    with pytest.raises(StopIteration):
+        next(finishing)
+    assert dict(os.environ) == before
