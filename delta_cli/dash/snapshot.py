@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from delta_cli.dash.words import pause_words
+from delta_cli.dash.words import age, pause_words
 from delta_cli.engine.model import (
     ControllerRow,
     InformRun,
@@ -95,9 +95,7 @@ def alerts(snapshot: Snapshot) -> list[Alert]:
 
 def is_silent(worker: WorkerRow) -> bool:
     """Whether a worker that should be there has not been heard of."""
-    return worker.state == "lost" or (
-        worker.state in ("running", "draining") and worker.heartbeat_age_s > SILENT_S
-    )
+    return worker.state == "lost" or (is_there(worker) and worker.heartbeat_age_s > SILENT_S)
 
 
 def overdue_s(tick: TickRow, now: datetime) -> float:
@@ -112,16 +110,27 @@ def is_overdue(tick: TickRow, now: datetime) -> bool:
     return overdue_s(tick, now) > 2 * tick.interval_s + _LATE_S
 
 
+def is_there(worker: WorkerRow) -> bool:
+    """Whether a worker has not ended, as far as anybody knows."""
+    return worker.state in ("running", "draining")
+
+
 def _of_workers(snapshot: Snapshot) -> list[Alert]:
     return [
-        Alert("workers", str(one.id), f"worker {one.id} is silent for {one.heartbeat_age_s:.0f}s")
+        Alert("workers", str(one.id), f"worker {one.id} {_silence(one)}")
         for one in snapshot.workers
         if is_silent(one)
     ]
 
 
+def _silence(worker: WorkerRow) -> str:
+    """Silent is one that may come back; a lost one has had its resources taken away."""
+    lasts = age(worker.heartbeat_age_s)
+    return f"was lost {lasts} ago" if worker.state == "lost" else f"is silent for {lasts}"
+
+
 def _of_ticks(snapshot: Snapshot) -> list[Alert]:
-    if not any(one.state in ("running", "draining") for one in snapshot.workers):
+    if not any(map(is_there, snapshot.workers)):
         # One cause, said once: without a worker every tick is overdue.
         return [Alert("workers", "", "no worker runs")] if snapshot.controllers else []
     found: list[Alert] = []

@@ -50,3 +50,9 @@ def test_bad_options_are_refused_by_name(delta: CommandLine) -> None:
 def test_no_server_is_told_without_the_password(nowhere: CommandLine, tmp_path: Path) -> None:
     done = nowhere("dash", "--once").expect(3)
     assert "hunter2" not in done.out + done.err
+
+
+def test_a_read_only_profile_opens_it_read_only(delta: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "delta.toml").write_text("[profiles.look]\nread_only = true\n")
+    assert "[RW]" in delta("dash", "--once").expect(0).out
+    assert "[RO]" in delta("dash", "--once", "--profile", "look").expect(0).out

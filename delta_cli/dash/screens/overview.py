@@ -16,7 +16,7 @@ from delta_cli.dash.screens.kind_rows import KIND_COLUMNS, kind_rows
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
 from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
-from delta_cli.dash.snapshot import is_silent
+from delta_cli.dash.snapshot import is_silent, is_there
 from delta_cli.dash.state import State
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.trends import FAILED, SYNCED
@@ -74,7 +74,7 @@ class OverviewTab(Tab):
         self.query_one("#health", Static).update(_health(self.state))
         self.query_one("#few-workers", KeyedTable).set_rows(worker_rows(snapshot, now, self.state))
         self.query_one("#few-ticks", KeyedTable).set_rows(tick_rows(snapshot, now))
-        alive = [one for one in snapshot.workers if one.state in ("running", "draining")]
+        alive = [one for one in snapshot.workers if is_there(one)]
         silent = sum(map(is_silent, alive))
         title = f"Workers {len(alive) - silent}/{len(snapshot.workers)} alive"
         self.query_one("#few-workers").border_title = title

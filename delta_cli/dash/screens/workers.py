@@ -6,6 +6,7 @@ from textual.widgets import Static
 from delta_cli.dash.actions import Plan, Thing
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.worker_rows import ALL_COLUMNS, worker_rows, worker_text
+from delta_cli.dash.snapshot import is_there
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.engine.model import PauseScope
 
@@ -33,8 +34,9 @@ class WorkersTab(Tab):
             return
         table = self.query_one("#workers-table", KeyedTable)
         table.set_rows(worker_rows(snapshot, now, self.state))
-        in_flight = sum(one.in_flight for one in snapshot.workers)
-        capacity = sum(one.capacity for one in snapshot.workers)
+        there = [one for one in snapshot.workers if is_there(one)]
+        in_flight = sum(one.in_flight for one in there)
+        capacity = sum(one.capacity for one in there)
         table.border_title = f"Workers {self.glyphs.separator} {in_flight}/{capacity} in flight"
 
         self._show_one()
