@@ -137,7 +137,10 @@ class DeltaDash(Going, Looking, Copying):
         """The tables as they are now."""
         if self.is_frozen or not self.is_up:
             return
+        had_alerts = bool(self.state.alerts)
         self.state.take_snapshot(message.snapshot)
+        if had_alerts != bool(self.state.alerts):
+            self.refresh_bindings()
         self.show()
 
     def on_resources_tab_crumbs(self) -> None:

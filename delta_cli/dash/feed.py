@@ -73,6 +73,7 @@ class Feed:
         self._hint: asyncio.Event = asyncio.Event()
         self._due: asyncio.Event = asyncio.Event()
         self._now: asyncio.Event = asyncio.Event()
+        self._has_looked: asyncio.Event = asyncio.Event()
 
     async def run(self) -> None:
         """Read for ever."""
@@ -126,7 +127,10 @@ class Feed:
 
     async def _read_log(self) -> None:
         self._hint.clear()
-        found = await self._reader.read()
+        try:
+            found = await self._reader.read()
+        finally:
+            self._has_looked.set()
         listener = self._listener
         is_over = self._log.tries > 0 or listener is None or listener.connected
         gap = self._reader.end_of_silence() if is_over else None
@@ -144,6 +148,8 @@ class Feed:
 
     async def _read_tables(self) -> None:
         self._due.clear()
+        # First the log so far: a snapshot is shown with what its events add up to.
+        await self._has_looked.wait()
         begin = time.monotonic()
         snapshot = await self._store.tables.snapshot()
         self._taken_s = time.monotonic() - begin

@@ -5,6 +5,7 @@ import pytest
 from tests.cli.conftest import delta, nowhere
 from tests.dash.conftest import inform
 from tests.support.command_line import CommandLine
+from tests.support.engine import item_controller, working
 
 __all__ = ["delta", "nowhere"]
 
@@ -56,3 +57,12 @@ def test_a_read_only_profile_opens_it_read_only(delta: CommandLine, tmp_path: Pa
     (tmp_path / "delta.toml").write_text("[profiles.look]\nread_only = true\n")
     assert "[RW]" in delta("dash", "--once").expect(0).out
     assert "[RO]" in delta("dash", "--once", "--profile", "look").expect(0).out
+
+
+async def test_a_frame_holds_what_the_last_events_add_up_to(delta: CommandLine, dsn: str) -> None:
+    await inform(dsn, "a", "b", "c")
+    async with working(dsn, item_controller(lambda _: None)) as client:
+        await client.wait_until_drained()
+    for _ in range(3):
+        text = delta("dash", "--once").expect(0).out
+        assert "newest event 3" in text and "█" in text
