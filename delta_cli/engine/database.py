@@ -57,6 +57,12 @@ select
     set_config('timezone', 'UTC', false)
 """
 
+# Who keeps statements prepared keeps their plans too: one made while a table was small would read
+# all of what has grown since, for each row of a batch.
+BY_INDEX: Final[LiteralString] = """
+select set_config('enable_seqscan', 'off', false)
+"""
+
 # The same search path for the length of a caller's transaction, and back.
 ENTER_SCHEMA: Final[LiteralString] = """
 select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
@@ -113,14 +119,20 @@ class Database:
         if self._pool_or_none is not None:
             await self._pool_or_none.close(timeout=5.0)
 
-    async def connect(self) -> Connection:
-        """A connection of one's own, outside the pool, configured like the others."""
+    async def connect(self, *, by_index: bool = False) -> Connection:
+        """A connection of one's own, outside the pool, configured like the others.
+
+        `by_index`: its statements read no table from end to end where an index leads to the rows.
+        """
         try:
             if self._connection_class is None:
                 self._connection_class = await self._find_connection_class()
             connection = await self._connection_class.connect(self.dsn, **self._arguments())
             try:
                 await self._configure(connection)
+                # Through a pooler nothing is prepared, and settings would be left to others.
+                if by_index and not self.is_pooled:
+                    await connection.execute(BY_INDEX)
             except BaseException:  # a cancellation too: nobody else knows of this connection
                 await connection.close()
                 raise
@@ -238,7 +250,7 @@ class LastingConnection:
             except psycopg.Error:
                 await self.close()
         if self._kept is None:
-            self._kept = await self._database.connect()
+            self._kept = await self._database.connect(by_index=True)
         return self._kept
 
 

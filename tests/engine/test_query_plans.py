@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from delta_cli.engine.database import CONFIGURE, Database
+from delta_cli.engine.database import BY_INDEX, CONFIGURE, Database, LastingConnection
 from delta_cli.engine.queries import quota, resource, work
 from tests.support.databases import Databases
 from tests.support.queries import numbered
@@ -89,6 +89,13 @@ set state = 'pending', due_at = null, worker_id = 1, attempt = 1, attempted_at =
     lease_until = now() + interval '1 minute'
 """
 ANALYZE: LiteralString = "analyze delta_resource"
+FEW: LiteralString = """
+with namespace as (insert into delta_namespace (name) values ('n1') returning name)
+insert into delta_resource (namespace, kind, object_id, state, max_attempts, due_at, object, hash)
+select name, 'k1', 'object-' || i, 'scheduled', 10, now(), '{}', ''
+from namespace
+cross join generate_series(1, 5) as i
+"""
 
 #: What happened to the table before, and what the planner knows of it.
 HISTORIES: dict[str, list[LiteralString]] = {
@@ -152,18 +159,9 @@ INFORMS = [
     _guarded("look-up", resource.LOOK_UP, KEY, **keys, with_objects=True),
     _guarded("upsert", resource.UPSERT, KEY, **upserted),
 ]
-STATEMENTS = [
-    *INFORMS,
+#: Of the claimer and the completer, on connections that keep their plans.
+LASTING = [
     _guarded("due-lanes", work.DUE_LANES, DUE, kinds=["k0", "k1"], namespaces=None, worker_id=1),
-    _guarded(
-        "unfinished",
-        resource.UNFINISHED,
-        DUE,
-        LEASE,
-        kinds=["k0", "k1"],
-        namespaces=None,
-        worker_id=1,
-    ),
     _guarded(
         "claim",
         work.CLAIM,
@@ -196,6 +194,19 @@ STATEMENTS = [
     _guarded("still-held", work.STILL_HELD, PRIMARY, ids=ids, terms=ones),
     _guarded("lock-claims", work.LOCK_CLAIMS, PRIMARY, ids=ids, terms=ones),
     _guarded("release", work.RELEASE, PRIMARY, ids=ids, terms=ones),
+]
+STATEMENTS = [
+    *INFORMS,
+    *LASTING,
+    _guarded(
+        "unfinished",
+        resource.UNFINISHED,
+        DUE,
+        LEASE,
+        kinds=["k0", "k1"],
+        namespaces=None,
+        worker_id=1,
+    ),
     _guarded("rescue", work.RESCUE, LEASE, batch=BATCH),
     _guarded("expire", resource.EXPIRE, AT_REST, PRIMARY, batch=BATCH),
     _guarded(
@@ -292,6 +303,27 @@ def test_the_rebalance_finds_what_is_pending_by_index(
     with _configured(history) as connection, connection.transaction():
         connection.execute(quota.BEGIN)
         _assert_by_index(connection, statement, plan)
+
+
+@pytest.mark.parametrize("before", [[], [FEW, ANALYZE]], ids=["empty", "few-rows"])
+@pytest.mark.parametrize("statement", LASTING, ids=str)
+def test_a_plan_that_is_kept_from_when_the_table_was_small_does_so(
+    statement: Guarded, before: list[LiteralString], dsn: str
+) -> None:
+    with _configured(dsn) as connection:
+        connection.execute(BY_INDEX)
+        for query in before:
+            connection.execute(query)
+        _assert_by_index(connection, statement, "generic")
+
+
+async def test_the_connection_of_a_loop_keeps_such_plans(dsn: str) -> None:
+    database = Database(dsn)
+    lasting = LastingConnection(database)
+    async with lasting.use() as connection:
+        row = await (await connection.execute("show enable_seqscan")).fetchone()
+    await lasting.close()
+    assert row == ("off",)
 
 
 def test_a_plan_that_scans_the_table_is_noticed(dsn: str) -> None:
