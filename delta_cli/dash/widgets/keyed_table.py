@@ -4,23 +4,20 @@ While rows are marked the order stands still, and a marked row that has vanished
 """
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
 from delta_cli.dash.glyphs import UNICODE, Glyphs
-from delta_cli.dash.tones import Piece, Tone
+from delta_cli.dash.tones import Tone
 from delta_cli.dash.widgets.columns import Column, fit_columns
 from delta_cli.dash.widgets.drawn_lines import DrawnLines
 from delta_cli.dash.widgets.moves import MOVES
+from delta_cli.dash.widgets.row_pieces import MARGIN, Fitted, row_pieces, title_pieces
 from delta_cli.dash.widgets.rows import Order, Row, frozen_order
-from delta_cli.dash.words import fit
-
-_MARGIN: Final = 2
 
 
 class KeyedTable(DrawnLines):
@@ -138,8 +135,8 @@ class KeyedTable(DrawnLines):
         self.set_rows(self._rows)
 
     def _column_at(self, x: int) -> Column | None:
-        end = _MARGIN
-        for column, width in fit_columns(self.columns, self.size.width - _MARGIN):
+        end = MARGIN
+        for column, width in fit_columns(self.columns, self.size.width - MARGIN):
             end += width + 1
             if x < end:
                 return column
@@ -232,47 +229,21 @@ class KeyedTable(DrawnLines):
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
-        columns = fit_columns(self.columns, self.size.width - _MARGIN)
+        columns = fit_columns(self.columns, self.size.width - MARGIN)
         if y == 0:
-            return self.draw(self._header(columns), "line--header")
+            return self.draw(title_pieces(columns, self.glyphs, self.order), "line--header")
         index = self.line_at(y)
         if not self._rows and index == 0:
-            return self.draw([(" " * _MARGIN + self.empty, Tone.MUTED)])
+            return self.draw([(" " * MARGIN + self.empty, Tone.MUTED)])
         if index >= len(self._rows):
             return self.draw([])
         return self._draw_row(self._rows[index], columns)
 
-    def _draw_row(self, row: Row, columns: Sequence[tuple[Column, int]]) -> Strip:
+    def _draw_row(self, row: Row, columns: Fitted) -> Strip:
         is_cursor = row.key == self.cursor_key
         is_marked = row.key in self.marks
         under = ["line--marked"] if is_marked else []
         if is_cursor:
             under.append("line--cursor" if self.has_focus else "line--cursor-away")
-        mark = self.glyphs.mark if is_marked else row.sign
-        pieces: list[Piece] = [
-            (self.glyphs.cursor if is_cursor else " ", Tone.PLAIN),
-            (mark, Tone.WARN if mark == "!" else Tone.STRONG),
-        ]
-        cells = row.cells
-        for column, width in columns:
-            text, tone = cells.get(column.key, ("", Tone.PLAIN))
-            if row.is_gone:
-                tone = Tone.MUTED
-                if column.most:
-                    text = f"gone: {text}"
-            pieces.append((self._padded(text, column, width) + " ", tone))
+        pieces = row_pieces(row, columns, self.glyphs, is_cursor=is_cursor, is_marked=is_marked)
         return self.draw(pieces, *under)
-
-    def _header(self, columns: Sequence[tuple[Column, int]]) -> list[Piece]:
-        words = " " * _MARGIN
-        for column, width in columns:
-            title = column.title
-            if self.order is not None and self.order.column == column.key:
-                title += self.glyphs.down if self.order.is_reverse else self.glyphs.up
-            words += self._padded(title, column, width) + " "
-        return [(words, Tone.PLAIN)]
-
-    def _padded(self, text: str, column: Column, width: int) -> str:
-        text = fit(text, width, cut=self.glyphs.cut)
-        padding = " " * (width - (len(text) if text.isascii() else cell_len(text)))
-        return padding + text if column.right else text + padding
