@@ -7,12 +7,13 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 from psycopg.errors import LockNotAvailable
 
 from delta_cli.engine.database import Database
 from delta_cli.engine.model import EventCategory
 from delta_cli.engine.states import landing_after_success
-from delta_cli.engine.store import work
+from delta_cli.engine.store import maintenance, work
 from delta_cli.engine.store.work import Outcome
 from tests.support.fleet import RESOURCES, Hand
 from tests.support.observing import Observer
@@ -21,6 +22,16 @@ INFORM: LiteralString = (
     "update delta.delta_resource set generation = generation + 1 where object_id = %s"
 )
 RESCUE: LiteralString = "update delta.delta_resource set term = term + 1 where object_id = %s"
+#: What keeps every update of a resource waiting for as long as somebody holds lock 1.
+SLOW_UPDATES: LiteralString = """
+create function wait() returns trigger language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(1);
+    return new;
+end
+$$;
+create trigger wait before update on delta_resource for each row execute function wait()
+"""
 #: How often a collision within the patience of a completion is tried for.
 TRIES = 50
 
@@ -68,6 +79,42 @@ async def test_a_row_that_somebody_holds_keeps_nobody_waiting_for_long(
     assert len(await observer.events()) == 3
 
 
+async def test_rows_that_are_locked_already_are_written_however_long_that_takes(
+    dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
+) -> None:
+    await observer.do(SLOW_UPDATES)
+    with psycopg.connect(dsn) as slow, slow.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(1)")
+        async with database.connection() as connection:
+            with pytest.raises(LockNotAvailable):
+                await work.complete(connection, outcomes)
+            completing = asyncio.create_task(work.complete_around(connection, outcomes))
+            await asyncio.sleep(0.2)
+            assert not completing.done()
+            slow.rollback()
+            assert len(await completing) == 3
+
+
+async def test_a_completion_leaves_its_patience_to_nobody(
+    database: Database, outcomes: list[Outcome]
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute("set lock_timeout = '7s'")
+        await work.complete(connection, outcomes[:1])
+        await work.complete_around(connection, outcomes[1:])
+        row = await (await connection.execute("show lock_timeout")).fetchone()
+    assert row == ("7s",)
+
+
+async def test_passes_keep_no_plans(database: Database) -> None:
+    async with database.connection() as connection:
+        for _ in range(10):
+            await maintenance.rescue_resources(connection, batch=500)
+        query = "select count(*) from pg_prepared_statements where statement like '%overdue%'"
+        row = await (await connection.execute(query)).fetchone()
+    assert row == (0,)
+
+
 async def collide(
     dsn: str, database: Database, outcome: Outcome, change: LiteralString
 ) -> set[int]:
@@ -101,6 +148,15 @@ async def test_a_completion_that_waited_for_an_inform_leaves_the_new_object_to_b
     assert written == {outcome.claim.id}
     row = await observer.resource("item-1")
     assert (row["state"], row["attempt"], row["synced_generation"]) == ("scheduled", 0, 1)
+
+
+async def test_a_completion_does_so_also_for_a_role_with_an_isolation_of_its_own(
+    dsn: str, outcomes: list[Outcome]
+) -> None:
+    strict = Database(make_conninfo(dsn, options="-c default_transaction_isolation=serializable"))
+    await strict.open()
+    await collide(dsn, strict, outcomes[0], INFORM)
+    await strict.close()
 
 
 async def test_a_completion_that_waited_for_a_rescue_changes_nothing(

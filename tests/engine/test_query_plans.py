@@ -176,6 +176,7 @@ LASTING = [
         "complete",
         work.COMPLETE,
         PRIMARY,
+        patience="50ms",
         ids=ids,
         terms=ones,
         durations=[1.0] * BATCH,

@@ -9,8 +9,14 @@ import psycopg
 import pytest
 
 from delta_cli import Client, Config, Event, NamespaceConfig, ResourceState, SyncClient
+from delta_cli.engine.database import LastingConnection
+from delta_cli.engine.model import EventCategory
 from delta_cli.engine.schema import migrate
+from delta_cli.engine.states import landing_after_success
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import Outcome
 from tests.support.engine import Item, item_controller, quick_config
+from tests.support.fleet import RESOURCES, Hand
 from tests.support.observing import Observer
 from tests.support.pooler import needs_pgbouncer, pgbouncer
 from tests.support.waiting import eventually
@@ -73,6 +79,42 @@ async def test_a_statement_that_fails_leaves_its_connection_usable(pooled: str) 
             await connection.execute("select 1 / 0")
         cursor = await connection.execute("select count(*) from delta_resource")
         assert await cursor.fetchone() == (0,)
+
+
+async def test_completions_go_around_rows_that_somebody_holds(
+    pooled: str, dsn: str, observer: Observer
+) -> None:
+    await observer.do("insert into delta_namespace (name) values ('default')")
+    await observer.rows(RESOURCES + " returning id", "default", 3)
+    async with Client(pooled) as client, await psycopg.AsyncConnection.connect(dsn) as holder:
+        database = client.database
+        hand = await Hand.join(database)
+        lasting = LastingConnection(database)
+        async with lasting.use() as connection:
+            await hand.claim(connection)
+            outcomes = [
+                Outcome(claim, landing_after_success(), EventCategory.OBJECT_SYNCED, 1.0)
+                for claim in hand.working
+            ]
+            held = hand.working[1]
+            await holder.execute(
+                "select from delta.delta_resource where id = %s for update", [held.id]
+            )
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await work.complete(connection, outcomes)
+            assert len(await work.complete_around(connection, outcomes)) == 2
+            assert await work.still_held(connection, [held]) == {held.id}
+            await holder.rollback()
+            assert await work.complete(connection, outcomes) == {held.id}
+        await lasting.close()
+        for _ in range(20):
+            other = await psycopg.AsyncConnection.connect(pooled, autocommit=True)
+            async with other:
+                cursor = await other.execute(
+                    "select current_setting('lock_timeout'), current_setting('enable_seqscan')"
+                )
+                assert await cursor.fetchone() == ("0", "on")
+    assert len(await observer.events()) == 3
 
 
 async def test_a_transaction_is_one(pooled: str, observer: Observer) -> None:

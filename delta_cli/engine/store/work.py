@@ -15,6 +15,8 @@ from delta_cli.engine.states import Landing
 
 #: No due time is further ahead: the database's calendar ends.
 _LONGEST_DELAY: Final = timedelta(days=3_650)
+#: How long a completion waits for a row that somebody else holds: a lock_timeout, '0' is for ever.
+_PATIENCE: Final = "50ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,30 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
     Raises psycopg's LockNotAvailable, with nothing written, when somebody holds one of the rows for
     longer than 50 ms.
     """
+    return await _complete(connection, outcomes, patience=_PATIENCE)
+
+
+async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
+    """As `complete`, without the rows that somebody holds for the moment."""
+    claims = [(outcome.claim.id, outcome.claim.term) for outcome in outcomes]
+    async with connection.transaction():
+        cursor = await connection.execute(work.LOCK_CLAIMS, _ids_and_terms(claims), binary=True)
+        ours = {row[0] for row in await cursor.fetchall()}
+        free = [outcome for outcome in outcomes if outcome.claim.id in ours]
+        # These rows are ours by now; whatever else may delay it, as a slow disk, would do so again.
+        return await _complete(connection, free, patience="0") if free else set()
+
+
+async def _complete(
+    connection: Connection, outcomes: Sequence[Outcome], *, patience: str
+) -> set[int]:
     claims = [outcome.claim for outcome in outcomes]
     landings = [outcome.landing for outcome in outcomes]
     errors = [outcome.error for outcome in outcomes]
     cursor = await connection.execute(
         work.COMPLETE,
         {
+            "patience": patience,
             "ids": [claim.id for claim in claims],
             "terms": [claim.term for claim in claims],
             "durations": [outcome.duration_ms for outcome in outcomes],
@@ -119,16 +139,6 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
         binary=True,
     )
     return {row[0] for row in await cursor.fetchall()}
-
-
-async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
-    """As `complete`, without the rows that somebody holds for the moment."""
-    claims = [(outcome.claim.id, outcome.claim.term) for outcome in outcomes]
-    async with connection.transaction():
-        cursor = await connection.execute(work.LOCK_CLAIMS, _ids_and_terms(claims), binary=True)
-        ours = {row[0] for row in await cursor.fetchall()}
-        free = [outcome for outcome in outcomes if outcome.claim.id in ours]
-        return await complete(connection, free) if free else set()
 
 
 async def still_held(connection: Connection, claims: Sequence[Resource[Any]]) -> set[int]:
