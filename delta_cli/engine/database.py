@@ -46,7 +46,8 @@ _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
 _SAY_AGAIN_AFTER_S: Final = 60.0
 
-# One round trip that makes a new connection Delta's own.
+# One round trip that makes a new connection Delta's own. Whatever the role's own isolation is, our
+# statements wait for those that change the same rows, and then go by what these have left.
 CONFIGURE: Final[LiteralString] = """
 select
     set_config('search_path', quote_ident(%(schema)s), false),
@@ -54,6 +55,7 @@ select
     set_config('enable_mergejoin', 'off', false),
     set_config('jit', 'off', false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('default_transaction_isolation', 'read committed', false),
     set_config('timezone', 'UTC', false)
 """
 

@@ -311,8 +311,8 @@ class Remembering(Database):
         super().__init__(dsn)
         self.made: list[Connection] = []
 
-    async def connect(self) -> Connection:
-        self.made.append(await super().connect())
+    async def connect(self, *, by_index: bool = False) -> Connection:
+        self.made.append(await super().connect(by_index=by_index))
         return self.made[-1]
 
 

@@ -14,7 +14,9 @@ from delta_cli.engine.queries import event, inform_run, resource, work, worker
 async def _count(
     connection: Connection, query: LiteralString, parameters: Mapping[str, Any]
 ) -> int:
-    row = await (await connection.execute(query, parameters)).fetchone()
+    # Planned each time, for the table as it is: a plan that is kept may be of when it was small.
+    cursor = await connection.execute(query, parameters, prepare=False)
+    row = await cursor.fetchone()
     return row[0] if row else 0
 
 
