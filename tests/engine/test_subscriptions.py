@@ -94,6 +94,25 @@ async def test_a_page_is_read_without_what_lies_beyond_although_the_log_has_no_s
         assert await blocks_read(connection) - before < 300  # the table has 1,000
 
 
+async def test_so_it_is_by_a_reader_who_has_read_while_the_log_was_small(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 5)
+    await observer.connection.execute("analyze delta_event")
+    async with Client(dsn) as client, client.database.connection() as connection:
+        for _ in range(6):  # psycopg prepares what it is given often
+            await store.page(connection, EventFilter(), after_id=0, limit=1_000)
+            await store.bounds(connection)
+            await store.timeline(connection, 1, limit=5)
+        await log_events(observer, 50_000)
+        before = await blocks_read(connection)
+        await store.page(connection, EventFilter(), after_id=100, limit=1_000)
+        await store.bounds(connection)
+        assert await blocks_read(connection) - before < 300
+        query = "select count(*) from pg_prepared_statements where statement like '%delta_event%'"
+        assert await (await connection.execute(query)).fetchone() == (0,)
+
+
 async def test_a_rare_kind_is_found_beyond_all_that_is_of_no_interest(
     dsn: str, observer: Observer
 ) -> None:
