@@ -26,6 +26,14 @@ _SUCCESS: Final = landing_after_success()
 _DELAY_WITHOUT_POLICY: Final = timedelta(minutes=1)
 
 
+class Cancelled(Exception):
+    """What a work failed of that an operator cancelled."""
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(f"cancelled by {actor}")
+        self.actor: str = actor
+
+
 def outcome_of(
     claim: Resource[Any],
     error: BaseException | None,
@@ -50,7 +58,8 @@ def outcome_of(
     )
     _log_failure(claim, landing, error)
     kept = _error_json(claim.attempt, error, worker_id)
-    return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept)
+    actor = error.actor if isinstance(error, Cancelled) else None
+    return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
 
 
 def _log_failure(claim: Resource[Any], landing: Landing, error: BaseException) -> None:

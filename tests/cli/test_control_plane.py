@@ -146,6 +146,7 @@ def test_a_running_work_is_cancelled(
     assert row["errors"][0]["message"] == "cancelled by ann"
     assert row["errors"][0]["error"] == "Cancelled"
     assert "cancelled by ann" in row["timeline"][-1]["error"]
+    assert row["timeline"][-1]["actor"] == "ann"
 
 
 def test_a_work_that_does_not_run_is_not_cancelled(quick: Here, inform: Inform) -> None:

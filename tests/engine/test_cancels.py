@@ -63,6 +63,7 @@ async def test_a_cancelled_work_has_failed_and_says_who_did_it(
         assert (failed.attempt, stage.running) == (1, 0)
         assert await observer.events() == [("object_failed", "a", "failed")]
         assert await observer.value("select error from delta_event") == "cancelled by ann"
+        assert await observer.value("select actor from delta_event") == "ann"
         assert await observer.value("select count(*) from delta_cancel") == 0
 
 

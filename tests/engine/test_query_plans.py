@@ -191,6 +191,7 @@ LASTING = [
         categories=[],
         category_of_all="object_synced",
         errors=[],
+        actors=[],
     ),
     _guarded("still-held", work.STILL_HELD, PRIMARY, ids=ids, terms=ones),
     _guarded("lock-claims", work.LOCK_CLAIMS, PRIMARY, ids=ids, terms=ones),

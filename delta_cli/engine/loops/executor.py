@@ -17,7 +17,7 @@ from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import Resource
-from delta_cli.engine.outcomes import outcome_of
+from delta_cli.engine.outcomes import Cancelled, outcome_of
 from delta_cli.engine.store.work import Outcome
 from delta_cli.engine.threads import WorkThreads, result_of
 
@@ -41,10 +41,6 @@ class _Kind:
     timeout_s: float | None
     is_async: bool
     backoff: RetryPolicy
-
-
-class Cancelled(Exception):
-    """What a work failed of that an operator cancelled."""
 
 
 @dataclass(slots=True, eq=False)
@@ -120,7 +116,7 @@ class Executor:
 
     def cancel(self, resource_id: int, term: int, actor: str) -> None:
         """Let the work of one claim fail, running or queued; the claim of another term goes on."""
-        error = Cancelled(f"cancelled by {actor}")
+        error = Cancelled(actor)
         for claim in self._queue:
             if claim.id == resource_id and claim.term == term:
                 self._queue.remove(claim)

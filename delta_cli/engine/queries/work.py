@@ -151,6 +151,7 @@ with patience as materialized (
         coalesce(outcome.category, %(category_of_all)s)::delta_event_category as category,
         outcome.duration_ms,
         outcome.error::jsonb as error,
+        outcome.actor,
         outcome.term,
         held.worker_id,
         held.attempt as claimed_attempt,
@@ -159,9 +160,9 @@ with patience as materialized (
     cross join unnest(
         %(ids)b::bigint[], %(terms)b::int[], %(durations)b::float8[], %(generations)b::int[],
         %(states)b::text[], %(attempts)b::int[], %(delays)b::float8[], %(categories)b::text[],
-        %(errors)b::text[]
+        %(errors)b::text[], %(actors)b::text[]
     ) as outcome(
-        id, term, duration_ms, generation, state, attempt, delay_s, category, error
+        id, term, duration_ms, generation, state, attempt, delay_s, category, error, actor
     )
     cross join lateral (
         select ctid as tid, worker_id, attempt
@@ -224,7 +225,7 @@ with patience as materialized (
             when resource.generation <> outcome.generation and outcome.state = 'deleted' then null
             else outcome.category
         end as category,
-        outcome.duration_ms, outcome.worker_id,
+        outcome.duration_ms, outcome.worker_id, outcome.actor,
         case when outcome.error is not null then outcome.error ->> 'message' end as message
 ), locked as materialized (
     select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
@@ -235,11 +236,11 @@ with patience as materialized (
 ), event as (
     insert into delta_event (
         category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
-        generation, sync_count, worker_id, duration_ms, error
+        generation, sync_count, worker_id, duration_ms, error, actor
     )
     select
         category, id, namespace, kind, object_id, state, claimed_attempt, max_attempts,
-        generation, sync_count, worker_id, duration_ms, message
+        generation, sync_count, worker_id, duration_ms, message, actor
     from locked
     cross join done
     where category is not null

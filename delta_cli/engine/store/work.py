@@ -41,7 +41,7 @@ class LaneSlots:
 class Outcome:
     """How the work of one claim ended, to be written by the completer.
 
-    `error` is a JSON element of the column `errors`, without its time.
+    `error` is a JSON element of the column `errors`, without its time; `actor` is who cancelled it.
     """
 
     claim: Resource[Any]
@@ -49,6 +49,7 @@ class Outcome:
     category: EventCategory | None
     duration_ms: float
     error: str | None = None
+    actor: str | None = None
 
 
 async def due_lanes(
@@ -121,6 +122,7 @@ async def _complete(
     claims = [outcome.claim for outcome in outcomes]
     landings = [outcome.landing for outcome in outcomes]
     errors = [outcome.error for outcome in outcomes]
+    actors = [outcome.actor for outcome in outcomes]
     cursor = await connection.execute(
         work.COMPLETE,
         {
@@ -134,6 +136,7 @@ async def _complete(
             **column("delays", "delay", [_seconds(landing.due_in) for landing in landings]),
             **column("categories", "category", [outcome.category for outcome in outcomes]),
             "errors": errors if any(errors) else [],
+            "actors": actors if any(actors) else [],
         },
         prepare=True,
         binary=True,
