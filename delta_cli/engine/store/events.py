@@ -11,8 +11,8 @@ from delta_cli.engine.queries import event as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.store import rows
 
-#: Planned each time (0.4 ms), for the log as it is: a plan that is kept from when it was small would
-#: read all of it for each page.
+#: Planned each time (0.4 ms), for the log as it is: a plan that is kept from when it was small
+#: would read all of it for each page.
 _PREPARE: Final = False
 #: Ids that one statement looks through at most: some milliseconds, whatever its plan.
 _STRETCH: Final = 5_000
