@@ -97,18 +97,19 @@ class _Follower:
             after=await _after(client, options.since),
             name=options.name,
             follow=options.follow,
+            # An array is printed at the end only: until then, nothing of it is handled.
+            auto_acknowledge=self._form is not Format.JSON,
         )
         async with subscription:
+            stream = output.Stream(self._form, EVENT, _TABLE, colours=_COLOURS)
             try:
-                stream = output.Stream(self._form, EVENT, _TABLE, colours=_COLOURS)
                 await self._print_all(subscription, stream)
-                stream.close()
             except asyncio.CancelledError:
                 if self.ended is not ExitCode.DONE:
-                    await self._acknowledge(subscription)
+                    await self._finish(subscription, stream)
                 raise
             else:
-                await self._acknowledge(subscription)
+                await self._finish(subscription, stream)
             finally:
                 self._position = subscription.position
 
@@ -123,8 +124,9 @@ class _Follower:
             if printed == self._options.limit:
                 return
 
-    async def _acknowledge(self, subscription: "Subscription") -> None:
-        """All that was handed out is printed, also the last."""
+    async def _finish(self, subscription: "Subscription", stream: output.Stream) -> None:
+        """All that was handed out is printed now, also the last."""
+        stream.close()
         if self._options.name is not None:
             with contextlib.suppress(TimeoutError):  # the database is away: it is printed again
                 async with asyncio.timeout(_ACKNOWLEDGE_S):

@@ -1,10 +1,12 @@
 """The log of events on stdout."""
 
+import asyncio
 import os
 import re
 import signal
 import time
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from delta_cli.engine.embedded import EmbeddedServer
 from tests.cli.conftest import Here, Inform
 from tests.support.command_line import CommandLine, ended
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
 
 EVENT = [
     *("id", "at", "category", "namespace", "kind", "object_id", "state", "attempt"),
@@ -121,6 +125,37 @@ def test_an_interrupt_counts_what_was_printed_as_handled(logged: CommandLine) ->
         done = ended(process).expect(130)
     assert "--name audit" in done.err
     assert logged("subscribe", "--no-follow", *name).expect(0).out == ""
+
+
+async def test_an_interrupted_array_is_printed_before_it_counts_as_handled(
+    logged: CommandLine, dsn: str
+) -> None:
+    words = ("subscribe", "--name", "audit", "-o", "json")
+    observer = await Observer.connect(dsn)
+    reads: set[object] = set()
+
+    async def first_page_is_taken() -> bool:
+        reads.update(await observer.rows(READS))
+        return len(reads) > 1
+
+    with logged.started(*words, "--since", "0", "--limit", "9") as process:
+        await eventually(first_page_is_taken, within=30)
+        assert await observer.value("select position from delta_subscription") == 0
+        process.send_signal(signal.SIGINT)
+        done = await asyncio.to_thread(lambda: ended(process).expect(130))
+    await observer.connection.close()
+    assert [event["id"] for event in done.json()] == [1, 2, 3]
+    rest = await asyncio.to_thread(lambda: logged(*words, "--no-follow").expect(0))
+    assert rest.json() == []
+
+
+#: When somebody else has begun to read a page of the log, the last time.
+READS: LiteralString = """
+select query_start from pg_stat_activity
+where pid <> pg_backend_pid()
+and datname = current_database()
+and query like '%%) as reached%%'
+"""
 
 
 @pytest.mark.usefixtures("logged")
