@@ -16,10 +16,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One query constant and its named parameters."""
+    """One query constant and its named parameters.
+
+    `keep_plan`: planned once for many runs, where planning costs as much as running. A plan from
+    when a table was small may read all of it for each row of a batch.
+    """
 
     query: LiteralString
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    keep_plan: bool = True
+
+    @property
+    def prepare(self) -> bool | None:
+        """What psycopg is told: never, or as it sees fit."""
+        return None if self.keep_plan else False
 
 
 Rows: TypeAlias = Sequence[tuple[Any, ...]]
@@ -44,7 +54,9 @@ async def run_steps(connection: AsyncConnection[Any], steps: Steps[R]) -> R:
         try:
             statement = next(steps)
             while True:
-                await cursor.execute(statement.query, statement.parameters)
+                await cursor.execute(
+                    statement.query, statement.parameters, prepare=statement.prepare
+                )
                 statement = steps.send(await cursor.fetchall() if cursor.description else ())
         except StopIteration as stop:
             return stop.value
@@ -56,7 +68,7 @@ def run_steps_sync(connection: Connection[Any], steps: Steps[R]) -> R:
         try:
             statement = next(steps)
             while True:
-                cursor.execute(statement.query, statement.parameters)
+                cursor.execute(statement.query, statement.parameters, prepare=statement.prepare)
                 statement = steps.send(cursor.fetchall() if cursor.description else ())
         except StopIteration as stop:
             return stop.value

@@ -172,10 +172,11 @@ async def test_a_sync_connection_runs_the_same_steps(
     assert await exists(client, "a") == ends_well
 
 
-def test_a_sync_batch_says_what_became_of_each(dsn: str) -> None:
-    def candidates(*items: Item) -> list[Candidate]:
-        return [Candidate(object_type_of(item).encode(item)) for item in items]
+def candidates(*items: Item) -> list[Candidate]:
+    return [Candidate(object_type_of(item).encode(item)) for item in items]
 
+
+def test_a_sync_batch_says_what_became_of_each(dsn: str) -> None:
     with psycopg.connect(dsn, options="-c search_path=delta") as connection:
         first = inform_batch(candidates(Item("a"), Item("b")), InformPolicy())
         assert run_steps_sync(connection, first) == ["created", "created"]
@@ -184,6 +185,20 @@ def test_a_sync_batch_says_what_became_of_each(dsn: str) -> None:
 
 
 # Batches
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1, True), (2, False)])
+def test_a_batch_keeps_no_plan_from_when_the_table_was_small(
+    dsn: str, size: int, kept: bool
+) -> None:
+    with psycopg.connect(dsn, options="-c search_path=delta") as connection:
+        for version in range(10):  # psycopg prepares what comes for the sixth time
+            batch = candidates(*(Item(f"item-{number}", version) for number in range(size)))
+            run_steps_sync(connection, inform_batch(batch, InformPolicy()))
+        plans = connection.execute(
+            "select from pg_prepared_statements where statement like '%insert into delta_resource%'"
+        ).fetchall()
+    assert bool(plans) is kept
 
 
 async def test_of_objects_with_one_key_the_last_wins(client: Client) -> None:

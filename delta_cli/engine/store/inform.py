@@ -215,6 +215,7 @@ def _look_up(batch: Sequence[Candidate], policy: InformPolicy, *, with_objects: 
             "revive": policy.revive,
             "process_existing": policy.process_existing,
         },
+        keep_plan=len(batch) == 1,
     )
 
 
@@ -245,6 +246,7 @@ def _upsert(
             "process_existing": policy.process_existing,
             "sift": policy.expect == "mixed",
         },
+        keep_plan=len(batch) == 1,
     )
     return {
         (namespace, object_id): "created" if is_new else "updated"
