@@ -6,6 +6,7 @@ processes of a run share. A test that kills or restarts its server asks for `own
 
 import asyncio
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _place = pytest.StashKey[Place]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Who runs the tests in the background may have had Ctrl-C ignored, which all processes inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         remove_abandoned_places()
         config.stash[_place] = Place()

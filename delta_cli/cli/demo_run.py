@@ -110,9 +110,11 @@ class DemoRun:
                     requested_by="demo",
                     run_foreground=True,
                 )
-                return run, await client.stop()
+                worked = await client.stop()
             finally:
                 watching.cancel()
+            await _look(client, advance)
+            return run, worked
 
     async def _release_vanished(self, client: "Client") -> None:
         """Have the resources worked again whose file is gone: their work removes the mirror's."""
@@ -187,9 +189,13 @@ async def _migrate(database: "Database") -> None:
 
 async def _watch(client: "Client", advance: Advance) -> None:
     while True:
-        states = await _states(client)
-        advance(sum(states.get(state, 0) for state in _SETTLED), sum(states.values()))
+        await _look(client, advance)
         await asyncio.sleep(_LOOK_INTERVAL_S)
+
+
+async def _look(client: "Client", advance: Advance) -> None:
+    states = await _states(client)
+    advance(sum(states.get(state, 0) for state in _SETTLED), sum(states.values()))
 
 
 async def _states(client: "Client") -> dict[ResourceState, int]:

@@ -46,7 +46,7 @@ async def test_a_completion_with_an_old_term_changes_nothing(
         first = await observer.resource("a")
         await observer.do("update delta_resource set lease_until = now()")
         # The lease is over: rescued, and claimed again as soon as the first work has ended.
-        await eventually(lambda: rescued(observer))
+        await eventually(lambda: rescued(observer), within=30)
         between = await observer.resource("a")
         events = await observer.events()
         assert await complete_late(client.database, first, landing) == set()
