@@ -116,8 +116,8 @@ class Claimer:
             self._submit(claimed)
             # Let works start before the next claim: it may be a long wait for the database.
             await asyncio.sleep(0)
-        # A lane that gave all that was asked for has more, as has one that was asked for nothing since
-        # it has its share in work; the others were emptied.
+        # A lane that gave all that was asked for has more, as has one that was asked for nothing
+        # since it has its share in work; the others were emptied.
         taken = Counter((claim.kind, claim.namespace) for claim in claimed)
         self._hungry = [lane for lane in self._hungry if taken[lane] == shares.get(lane, 0)]
         return 0.0 if self._hungry else _LOOK_AGAIN_S
