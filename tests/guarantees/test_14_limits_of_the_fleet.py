@@ -123,13 +123,13 @@ async def test_fleet_max_workers_of_a_namespace_holds_and_leaves_the_others_alon
     with sampling(dsn, PENDING_IN_RED) as red, sampling(dsn, PENDING) as all_of_them:
         async with Client(dsn, quick_config(namespaces=limited)) as client:
             await client.inform_many(
-                (Item(f"item-{number}") for number in range(200)), InformOpts(namespace="red")
+                (Item(f"item-{number}") for number in range(600)), InformOpts(namespace="red")
             )
-            await client.inform_many(Item(f"item-{number}") for number in range(400))
+            await client.inform_many(Item(f"item-{number}") for number in range(2_000))
         await until_it_works(observer, first)
         second = await workers.start(dsn, "brief", **settings)
         first.signal(signal.SIGKILL)
-        await observer.until_all("synced", 600, within=60)
+        await observer.until_all("synced", 2_600, within=90)
         assert await worked_by(observer, second) > 0
         assert red.highest == 3
         assert all_of_them.highest > 6
