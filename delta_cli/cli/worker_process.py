@@ -1,8 +1,9 @@
 """What a process that only works does for speed, and a library must not do to its host."""
 
-import gc
 from collections.abc import Callable
 from typing import Any, Final
+
+from delta_cli.engine.garbage import look_less_often
 
 #: Objects that come into being between two looks for garbage. Claims live until they are written,
 #: so that looks as frequent as Python's own (700) find them alive: a fifth of the worker's time.
@@ -20,6 +21,4 @@ def loop_factory() -> Callable[[], Any] | None:
 
 def spare_the_collector() -> None:
     """Look for cyclic garbage less often, and never again among what is loaded by now."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_BETWEEN_LOOKS, *gc.get_threshold()[1:])
+    look_less_often(_BETWEEN_LOOKS)

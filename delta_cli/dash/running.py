@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import io
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -17,10 +16,11 @@ from delta_cli.dash.snapshot import Snapshot
 from delta_cli.dash.store import DashStore
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import WaitTimeout
+from delta_cli.engine.garbage import look_less_often
 
 _FRAME_WITHIN_S: Final = 15.0
 _POLL_S: Final = 0.05
-_GC_THRESHOLD: Final = (5_000, 20, 10)
+_GC_THRESHOLDS: Final = (5_000, 20, 10)
 
 
 @asynccontextmanager
@@ -51,9 +51,7 @@ def spare_the_collector() -> None:
     A full collection of some 300,000 objects, most of them style sheets, took 55 to 100 ms every
     other second under load, in which no key was answered; so it takes 10.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLD)
+    look_less_often(*_GC_THRESHOLDS)
 
 
 async def take_snapshot(client: Client, options: Options) -> Snapshot:
