@@ -77,12 +77,12 @@ class Settings:
             return DsnSource(check_dsn(given.value, given.origin), given.origin)
         return resolve_dsn(None, os.environ, self.file_dsn)
 
-    def must_write(self) -> None:
-        """Raise StateConflict where nothing may be changed."""
+    def must_write(self, what: str = "this", way_out: str = "") -> None:
+        """Raise StateConflict where nothing may be changed. `way_out`: to do without `what`."""
         if self.read_only:
             raise StateConflict(
-                f"profile {self.profile.value!r} is read only, and this would change something",
-                hint="choose another with --profile",
+                f"profile {self.profile.value!r} is read only, and {what} would change something",
+                hint=f"{way_out and f'{way_out}, or '}choose another with --profile",
             )
 
     @property

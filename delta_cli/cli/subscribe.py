@@ -59,6 +59,9 @@ def subscribe(
             hint="use -o jsonl, or --no-follow, or --limit",
         )
     output.check_streamed(EVENT)
+    if name is not None:
+        # A protected profile does not ask: the position is the reader's own, and harms nothing.
+        settings.must_write("--name", "leave out --name: --since tells where to go on")
     options = SubscribeOptions(
         categories=category or (),
         kinds=kind or None,

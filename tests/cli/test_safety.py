@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from tests.cli.conftest import Inform, Rows
@@ -71,6 +72,26 @@ def test_a_read_only_profile_lets_nothing_be_changed(
     for words in LOOKS:
         delta(*words).expect(0)
     assert rows() == before
+
+
+def test_a_read_only_profile_lets_events_be_read_and_no_position_be_kept(
+    profiled: Callable[[str], CommandLine], dsn: str
+) -> None:
+    delta = profiled("read_only = true")
+    words = ("subscribe", "--since", "0", "--no-follow")
+    refused = delta(*words, "--name", "audit").expect(6)
+    assert "'night' is read only, and --name would change something" in refused.err
+    assert "leave out --name" in refused.err
+    delta(*words).expect(0)
+    with psycopg.connect(dsn) as connection:
+        kept = connection.execute("select count(*) from delta.delta_subscription").fetchone()
+    assert kept == (0,)
+
+
+def test_a_protected_profile_keeps_positions_without_a_question(
+    profiled: Callable[[str], CommandLine],
+) -> None:
+    profiled("protected = true")("subscribe", "--name", "audit", "--no-follow").expect(0)
 
 
 def test_a_protected_profile_asks_for_its_name(
