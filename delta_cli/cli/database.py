@@ -17,7 +17,6 @@ from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import is_agreed, note, note_dry_run
-from delta_cli.engine.errors import StateConflict
 
 if TYPE_CHECKING:
     from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
@@ -63,12 +62,10 @@ def stop(
 ) -> None:
     """Stop it; refused (exit 6) while other processes use it."""
     server = _server()
+    was_running = server.stop(force=force, dry_run=dry_run)
     if dry_run:
-        now = server.status()
-        _refuse_if_used(now, force=force)
-        note_dry_run("it would be stopped" if now.running else "it does not run")
+        note_dry_run("it would be stopped" if was_running else "it does not run")
         return
-    was_running = server.stop(force=force)
     note(f"stopped; its data stays in {server.folder}" if was_running else "it was not running")
 
 
@@ -114,8 +111,8 @@ def reset(
     """Remove the embedded Postgres with all its data; refused (exit 6) while others use it."""
     server = _server()
     if dry_run:
+        server.reset(dry_run=True)
         now = server.status()
-        _refuse_if_used(now, force=False)
         note_dry_run(f"{now.size_bytes:,} bytes in {now.folder} would be removed")
         return None
     if not yes and not is_agreed(f"Remove {server.folder} with everything in it?"):
@@ -123,15 +120,6 @@ def reset(
     server.reset()
     note(f"removed what was in {server.folder}")
     return None
-
-
-def _refuse_if_used(status: "EmbeddedStatus", *, force: bool) -> None:
-    """As the server itself would."""
-    if status.used and not force:
-        raise StateConflict(
-            f"the embedded Postgres in {status.folder} is in use by other processes",
-            hint="end them first",
-        )
 
 
 def _url_quoted(text: str) -> str:

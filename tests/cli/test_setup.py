@@ -179,8 +179,9 @@ def test_the_embedded_server_is_not_stopped_under_others(embedded: CommandLine) 
     server = server_of(embedded)
     server.join()
     try:
-        assert "in use" in embedded("db", "stop").expect(6).err
-        assert "in use" in embedded("db", "reset", "--yes").expect(6).err
+        for how in ((), ("--dry-run",)):
+            assert "in use" in embedded("db", "stop", *how).expect(6).err
+            assert "in use" in embedded("db", "reset", "--yes", *how).expect(6).err
     finally:
         server.leave()
     embedded("db", "stop", "--force").expect(0)

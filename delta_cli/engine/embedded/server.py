@@ -107,10 +107,11 @@ class EmbeddedServer:
             self._mark_kept()
             return self._status()
 
-    def stop(self, *, force: bool = False) -> bool:
+    def stop(self, *, force: bool = False, dry_run: bool = False) -> bool:
         """Keep it up no more and stop it; False if it was not running.
 
-        StateConflict, and nothing is changed, while other processes use it and not `force`.
+        StateConflict, and nothing is changed, while other processes use it and not `force`. In a
+        `dry_run` nothing is changed either.
         """
         with self._mutex:
             if not self._is_made():
@@ -119,9 +120,10 @@ class EmbeddedServer:
                 if not force:
                     self._refuse_if_used("stopped", hint="end them first, or use --force")
                 was_running = self._postmaster.is_running()
-                self._postmaster.stop()
-                self._layout.keep.unlink(missing_ok=True)
-                self._users.release()
+                if not dry_run:
+                    self._postmaster.stop()
+                    self._layout.keep.unlink(missing_ok=True)
+                    self._users.release()
                 return was_running
 
     def status(self) -> EmbeddedStatus:
@@ -132,13 +134,15 @@ class EmbeddedServer:
             with self._alone():
                 return self._status()
 
-    def reset(self) -> None:
-        """Remove all its data; StateConflict while other processes use it."""
+    def reset(self, *, dry_run: bool = False) -> None:
+        """Remove all its data (none in a `dry_run`); StateConflict while others use it."""
         with self._mutex:
             if not self._is_made():
                 return
             with self._alone():
                 self._refuse_if_used("reset", hint="end them first")
+                if dry_run:
+                    return
                 self._postmaster.stop()
                 self._users.release()
                 self._remove_all()
