@@ -18,6 +18,7 @@ import plain_sql
 import psycopg
 from support import (
     KIND,
+    DrainReport,
     Item,
     Measured,
     WorkerProcess,
@@ -34,7 +35,7 @@ from delta_cli.engine.embedded import EmbeddedServer
 def show(name: str, measured: Measured, unit: str = "/s", note: str = "") -> None:
     """One line of the report."""
     spread = f"({measured.low:,.0f} to {measured.high:,.0f})"
-    print(f"{name:<46}{measured.middle:>12,.0f} {unit:<3} {spread:<24} {note}", flush=True)
+    print(f"{name:<58}{measured.middle:>12,.0f} {unit:<3} {spread:<24} {note}", flush=True)
 
 
 class Bench:
@@ -61,23 +62,17 @@ class Bench:
             for name, version in steps:
                 streamed[name].append(rows / run_loop(self._stream(rows, version)))
         for name, _ in steps:
-            base, middle = statistics.median(plain[name]), statistics.median(streamed[name])
-            show(f"plain SQL upsert, {name}", Measured(base, min(plain[name]), max(plain[name])))
-            show(
-                f"inform, streamed, {name}",
-                Measured(middle, min(streamed[name]), max(streamed[name])),
-                note=_share(middle, base) + " of the plain upsert",
-            )
+            base, ours = Measured.of(plain[name]), Measured.of(streamed[name])
+            show(f"plain SQL upsert, {name}", base)
+            share = _share(ours.middle, base.middle)
+            show(f"inform, streamed, {name}", ours, note=f"{share} of the plain upsert")
         few = max(200, rows // 40)
         for name, version in (("new", 3), ("unchanged", 3), ("changed", 4)):
             rates = [
                 few / run_loop(self._one_by_one(few, version, offset))
                 for offset in range(self.rounds)
             ]
-            show(
-                f"inform, one at a time, {name}",
-                Measured(statistics.median(rates), min(rates), max(rates)),
-            )
+            show(f"inform, one at a time, {name}", Measured.of(rates))
 
     async def _stream(self, rows: int, version: int) -> float:
         async with Client(self.dsn) as client:
@@ -96,36 +91,33 @@ class Bench:
 
     def drain(self, rows: int) -> None:
         """One worker process with a no-op work, beside one SQL connection with no Python work."""
-        ceilings: list[float] = []
-        drains: list[float] = []
-        worker_cpu: list[float] = []
+        same: list[float] = []
+        by_hand: list[float] = []
+        reports: list[DrainReport] = []
         server_cpu: list[float] = []
-        memory: list[float] = []
         for _ in range(self.rounds):
             self._fill(rows)
-            ceilings.append(rows / plain_sql.drain(self.dsn))
+            same.append(rows / plain_sql.drain_as_worker(self.dsn))
+            self._fill(rows)
+            by_hand.append(rows / plain_sql.drain_by_hand(self.dsn))
             self._fill(rows)
             before = server_cpu_seconds(self.dsn)
             with WorkerProcess(self.dsn) as worker:
-                report = worker.drain()
-            drains.append(rows / report.seconds)
-            worker_cpu.append(report.cpu_seconds)
+                reports.append(worker.drain(stop_after=rows))
             server_cpu.append(server_cpu_seconds(self.dsn) - before)
-            memory.append(report.peak_memory_mb)
-        ceiling = statistics.median(ceilings)
-        show(
-            f"ceiling: one SQL connection, {rows:,}",
-            Measured(ceiling, min(ceilings), max(ceilings)),
-        )
-        middle = statistics.median(drains)
+        ceiling, least = Measured.of(same), Measured.of(by_hand)
+        drained = Measured.of([report.rate for report in reports])
+        show(f"ceiling: a worker's statements, one after another, {rows:,}", ceiling)
+        show(f"SQL by hand for this case only, {rows:,}", least)
         show(
             f"drain: one worker, no-op work, {rows:,}",
-            Measured(middle, min(drains), max(drains)),
-            note=_share(middle, ceiling) + " of the ceiling",
+            drained,
+            note=f"{_share(drained.middle, ceiling.middle)} of the ceiling, "
+            f"{_share(drained.middle, least.middle)} of the SQL by hand",
         )
         print(
-            f"{'':<46}worker: {statistics.median(worker_cpu):.1f} CPU s, "
-            f"{statistics.median(memory):.0f} MB at its peak; "
+            f"{'':<58}worker: {statistics.median(one.cpu_seconds for one in reports):.1f} CPU s, "
+            f"{statistics.median(one.peak_memory_mb for one in reports):.0f} MB at its peak; "
             f"server: {statistics.median(server_cpu):.1f} CPU s"
         )
 
@@ -148,7 +140,7 @@ class Bench:
         marks = statistics.quantiles(times, n=100)
         p50, p95, p99 = (1000 * marks[index] for index in (49, 94, 98))
         name = "latency, inform to event, idle worker"
-        print(f"{name:<46}p50 {p50:.1f} ms   p95 {p95:.1f} ms   p99 {p99:.1f} ms")
+        print(f"{name:<58}p50 {p50:.1f} ms   p95 {p95:.1f} ms   p99 {p99:.1f} ms")
 
     async def _latencies(self, samples: int) -> list[float]:
         times: list[float] = []
@@ -172,8 +164,8 @@ class Bench:
                 with WorkerProcess(self.dsn) as worker:
                     rounds.append(worker.drain(stop_after=10_000).rate)
         few, many = (statistics.median(rates[due]) for due in (10_000, 1_000_000))
-        print(f"{'drain with 10,000 due':<46}{few:>12,.0f} /s")
-        print(f"{'drain with 1,000,000 due':<46}{many:>12,.0f} /s  {_share(many, few)}")
+        print(f"{'drain with 10,000 due':<58}{few:>12,.0f} /s")
+        print(f"{'drain with 1,000,000 due':<58}{many:>12,.0f} /s  {_share(many, few)}")
 
     def age(self, rows: int = 50_000, rounds: int = 20) -> None:
         """The rate of the first drain of some rows beside that of the last, a million later."""
@@ -187,9 +179,9 @@ class Bench:
                     "update delta.delta_resource set state = 'expired', due_at = now()"
                 )
         first, last = statistics.median(rates[:3]), statistics.median(rates[-3:])
-        print(f"{'drain of the first rounds':<46}{first:>12,.0f} /s")
+        print(f"{'drain of the first rounds':<58}{first:>12,.0f} /s")
         print(
-            f"{f'after {rows * rounds:,} transitions':<46}{last:>12,.0f} /s  {_share(last, first)}"
+            f"{f'after {rows * rounds:,} transitions':<58}{last:>12,.0f} /s  {_share(last, first)}"
         )
 
 

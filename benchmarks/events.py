@@ -41,7 +41,7 @@ LOAD = 5_000
 
 def show(name: str, rates: Sequence[float], note: str = "") -> None:
     """One line of the report."""
-    measured = Measured(statistics.median(rates), min(rates), max(rates))
+    measured = Measured.of(rates)
     spread = f"({measured.low:,.0f} to {measured.high:,.0f})"
     print(f"{name:<50}{measured.middle:>12,.0f} /s  {spread:<24} {note}", flush=True)
 

@@ -1,13 +1,21 @@
-"""The same transitions as plain SQL batches on one connection, without any work in Python."""
+"""The same transitions as plain SQL batches on one connection, without any work in Python.
+
+A drain has two: the very statements that a worker sends, and ones written by hand for the one case
+that is measured, which ask for no pause, limit or error.
+"""
 
 import hashlib
 import time
-from typing import LiteralString
+from collections.abc import Callable, Sequence
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
+from psycopg.types.json import Jsonb
 from support import KIND, items
 
+from delta_cli.engine.database import BY_INDEX, CONFIGURE
 from delta_cli.engine.objects import ObjectType
+from delta_cli.engine.queries import work
 
 _BATCH = 500
 _UPSERT_BATCH = 1_000
@@ -96,17 +104,77 @@ def upsert(dsn: str, rows: int, version: int = 1) -> float:
         return time.perf_counter() - began
 
 
-def drain(dsn: str) -> float:
-    """Claim and complete everything that is due. Returns seconds."""
+Row: TypeAlias = tuple[Any, ...]
+
+#: What a batch of works that succeeded at the first attempt has in common.
+_ALL_SYNCED: Final[dict[str, object]] = {
+    "patience": "50ms",
+    "generations": [],
+    "generation_of_all": 1,
+    "states": [],
+    "state_of_all": "synced",
+    "attempts": [],
+    "attempt_of_all": 0,
+    "delays": [],
+    "delay_of_all": None,
+    "categories": [],
+    "category_of_all": "object_synced",
+    "errors": [],
+    "actors": [],
+}
+_NEW_WORKER: LiteralString = """
+insert into delta_worker (host, pid, version, kinds, capacity)
+values ('benchmark', 1, '0', array[%(kind)s], 1000)
+returning id
+"""
+
+
+def drain_by_hand(dsn: str) -> float:
+    """Claim and complete everything that is due, with SQL for this case only. Returns seconds."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set synchronous_commit = on")
-        began = time.perf_counter()
-        while True:
-            cursor = connection.execute(CLAIM, {"kind": KIND, "batch": _BATCH}, binary=True)
-            claimed = cursor.fetchall()
-            if not claimed:
-                return time.perf_counter() - began
-            connection.execute(
-                COMPLETE,
-                {"ids": [row[0] for row in claimed], "terms": [row[1] for row in claimed]},
-            )
+
+        def claim() -> list[Row]:
+            given = {"kind": KIND, "batch": _BATCH}
+            return connection.execute(CLAIM, given, binary=True).fetchall()
+
+        def complete(claimed: Sequence[Row]) -> None:
+            ids, terms = [row[0] for row in claimed], [row[1] for row in claimed]
+            connection.execute(COMPLETE, {"ids": ids, "terms": terms})
+
+        return _drain(claim, complete)
+
+
+def drain_as_worker(dsn: str) -> float:
+    """Claim and complete everything that is due, as a worker's connections do. Returns seconds."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(CONFIGURE, {"schema": "delta"})
+        connection.execute(BY_INDEX)
+        (worker_id,) = connection.execute(_NEW_WORKER, {"kind": KIND}).fetchall()[0]
+        lane = {
+            "kinds": [KIND],
+            "namespaces": ["default"],
+            "slots": [_BATCH],
+            "leases": Jsonb({KIND: 90.0}),
+            "worker_id": worker_id,
+        }
+
+        def claim() -> list[Row]:
+            return connection.execute(work.CLAIM, lane, prepare=True, binary=True).fetchall()
+
+        def complete(claimed: Sequence[Row]) -> None:
+            given = _ALL_SYNCED | {
+                "ids": [row[0] for row in claimed],
+                "terms": [row[6] for row in claimed],
+                "durations": [0.1] * len(claimed),
+            }
+            connection.execute(work.COMPLETE, given, prepare=True, binary=True)
+
+        return _drain(claim, complete)
+
+
+def _drain(claim: Callable[[], list[Row]], complete: Callable[[Sequence[Row]], None]) -> float:
+    began = time.perf_counter()
+    while claimed := claim():
+        complete(claimed)
+    return time.perf_counter() - began

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -28,6 +29,11 @@ class Measured:
     middle: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, rounds: Sequence[float]) -> Self:
+        """What the rounds gave."""
+        return cls(statistics.median(rounds), min(rounds), max(rounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,7 @@ async def _drain(client: Client, stop_after: int) -> DrainReport:
     await client.start()
     worker = client._runtime.worker  # noqa: SLF001  # pyright: ignore[reportOptionalMemberAccess]
     while not (stop_after and worker.counts.synced >= stop_after) and not await client.drained():
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
     seconds = time.perf_counter() - began
     worked = worker.counts.synced
     await client.stop()
