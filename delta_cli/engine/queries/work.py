@@ -134,10 +134,10 @@ returning
 # place in the table, which saves a second search; its term is asked once more, of the row as it is
 # when its turn has come. For a row that somebody holds there is little patience, and then the
 # statement fails: to lock each row beforehand would cost a tenth of a completion. Where that was
-# done, there is no end to it ('0'). A column that is
-# the same for all rows comes once beside an empty array. The advisory lock is taken, and waited for
-# without end, when all rows are updated and before the first event id is drawn, and held until the
-# commit, so that ids become visible in order.
+# done, there is no end to it ('0'). A column that is the same for all rows comes once beside an
+# empty array. The advisory lock is taken, and waited for without end, when all rows are updated and
+# before the first event id is drawn, and held until the commit, so that ids become visible in
+# order.
 COMPLETE: Final[LiteralString] = """
 with patience as materialized (
     select set_config('lock_timeout', %(patience)s, true)
