@@ -1,6 +1,6 @@
 """The application: it owns the state, hands messages to the tabs, and asks before it acts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,14 +26,12 @@ from delta_cli.dash.messages import (
     Mode,
     SnapshotTaken,
 )
-from delta_cli.dash.options import Options
 from delta_cli.dash.screens.controllers import ControllersTab
 from delta_cli.dash.screens.events import EventsTab
 from delta_cli.dash.screens.overview import OverviewTab
 from delta_cli.dash.screens.resources import ResourcesTab
 from delta_cli.dash.screens.ticks import TicksTab
 from delta_cli.dash.screens.workers import WorkersTab
-from delta_cli.dash.store import DashStore
 from delta_cli.dash.widgets.alert_line import AlertLine
 from delta_cli.dash.widgets.header_line import HeaderLine
 from delta_cli.dash.widgets.key_line import KeyLine
@@ -61,19 +59,6 @@ class DeltaDash(Going, Looking, Copying):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-broad")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012 - Textual's own
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
-
-    def __init__(
-        self,
-        store: DashStore,
-        options: Options,
-        *,
-        when_ready: Callable[[], None] = lambda: None,
-    ) -> None:
-        super().__init__(store, options, when_ready=when_ready)
-        for theme in options.themes.values():
-            self.register_theme(theme)
-        if options.keys:
-            self.set_keymap(dict(options.keys))
 
     def compose(self) -> ComposeResult:
         """Header, tabs, alerts, keys."""

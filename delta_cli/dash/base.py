@@ -54,6 +54,10 @@ class DashBase(App[None]):
         self.is_frozen: bool = False
         self.waiting: list[Entry] = []
         self._parts: int = 0
+        for theme in options.themes.values():
+            self.register_theme(theme)
+        if options.keys:
+            self.set_keymap(dict(options.keys))
 
     @property
     def main_screen(self) -> Screen[Any]:
