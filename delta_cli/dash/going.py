@@ -24,9 +24,8 @@ class Going(DashBase):
         self.resources.filter_by(parse(text), then=then)
 
     def go_to_line(self, line: Line) -> None:
-        """One resource."""
-        text = f"kind:{line.kind} ns:{line.namespace} {line.object_id}"
-        self.go_to_filter(text, then=str(line.id))
+        """One resource of a list."""
+        self._go_to_resource(line.kind, line.namespace, line.object_id, line.id)
 
     def go_to_alert(self, alert: Alert) -> None:
         """Where an alert is."""
@@ -68,8 +67,10 @@ class Going(DashBase):
     def on_event_log_opened(self, message: EventLog.Opened) -> None:
         """Enter on an event: to its resource."""
         event = message.event
-        text = f"kind:{event.kind} ns:{event.namespace} {event.object_id}"
-        self.go_to_filter(text, then=str(event.resource_id))
+        self._go_to_resource(event.kind, event.namespace, event.object_id, event.resource_id)
+
+    def _go_to_resource(self, kind: str, namespace: str, object_id: str, resource_id: int) -> None:
+        self.go_to_filter(f"kind:{kind} ns:{namespace} {object_id}", then=str(resource_id))
 
     # Keys
 
