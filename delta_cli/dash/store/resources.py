@@ -82,12 +82,8 @@ class Resources:
 
     async def resource(self, line: Line) -> tuple[ResourceRow | None]:
         """One resource with its object; with None when it is gone."""
-        steps = read.get_steps(line.kind, line.namespace, line.object_id)
         async with self._database.connection() as connection:
-            try:
-                return (await run_steps(connection, steps),)
-            except NotFound:
-                return (None,)
+            return (await _row(connection, line),)
 
     async def timeline(self, resource_id: int) -> list[Event]:
         """The last events of one resource, the newest last. May look through much of the log."""
@@ -99,15 +95,18 @@ class Resources:
         rows: list[ResourceRow] = []
         async with self._database.connection() as connection:
             for line in lines:
-                try:
-                    row = await run_steps(
-                        connection, read.get_steps(line.kind, line.namespace, line.object_id)
-                    )
-                except NotFound:
-                    continue
-                if stands_as_shown(row, line):
+                row = await _row(connection, line)
+                if row is not None and stands_as_shown(row, line):
                     rows.append(row)
         return rows
+
+
+async def _row(connection: Connection, line: Line) -> ResourceRow | None:
+    steps = read.get_steps(line.kind, line.namespace, line.object_id)
+    try:
+        return await run_steps(connection, steps)
+    except NotFound:
+        return None
 
 
 def stands_as_shown(row: ResourceRow, line: Line) -> bool:
