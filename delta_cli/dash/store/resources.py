@@ -28,6 +28,15 @@ class Page:
     looked: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The ids of a page in its order, and how far the search went."""
+
+    ids: Sequence[int]
+    is_all: bool
+    looked: int
+
+
 class Resources:
     """Looks at a bounded part of the resources, however many there are."""
 
@@ -40,40 +49,15 @@ class Resources:
 
     async def page(self, wanted: Wanted) -> Page:
         """The resources that a list shows, from at most some 100,000 rows looked at."""
-        ids: list[int] = []
-        looked, before_id = 0, overview.NO_END
         async with self._database.connection() as connection:
-            for _ in range(_LOOKS):
-                batch = await overview.candidates(
-                    connection,
-                    wanted,
-                    before_id=before_id,
-                    look=_LOOK,
-                    limit=LINES + 1 - len(ids),
-                )
-                ids += batch.ids
-                looked += batch.looked
-                before_id = batch.lowest
-                if len(ids) > LINES or before_id == 0:
-                    break
-            found = await overview.lines(connection, ids[:LINES])
-            places = {number: place for place, number in enumerate(ids)}
-            lines = sorted(found, key=lambda line: places[line.id])
+            found = await _search(connection, wanted)
+            places = {number: place for place, number in enumerate(found.ids)}
+            lines = await overview.lines(connection, found.ids)
+            lines = sorted(lines, key=lambda line: places[line.id])
             if wanted.text is not None:
-                lines += await self._exactly(connection, wanted, {line.id for line in lines})
-        is_all = len(ids) <= LINES and before_id == 0 and looked < _LOOK * _LOOKS
-        return Page(lines, is_all, looked)
-
-    async def _exactly(self, connection: Connection, wanted: Wanted, known: set[int]) -> list[Line]:
-        """Resources whose whole id is the text: the key leads there, however large the table."""
-        assert wanted.text is not None
-        found = await overview.find(
-            connection, wanted.text, kind=wanted.kind, namespace=wanted.namespace
-        )
-        states = wanted.states
-        return [
-            line for line in found if line.id not in known and (not states or line.state in states)
-        ]
+                known = {line.id for line in lines}
+                lines += await _exactly(connection, wanted, wanted.text, known)
+        return Page(lines, found.is_all, found.looked)
 
     async def find(self, kind: str | None, object_id: str) -> list[Line]:
         """The resources that `kind/id` may mean."""
@@ -99,6 +83,32 @@ class Resources:
                 if row is not None and stands_as_shown(row, line):
                     rows.append(row)
         return rows
+
+
+async def _search(connection: Connection, wanted: Wanted) -> _Found:
+    """From the end of the table on, until there are enough or it was long enough."""
+    ids: list[int] = []
+    looked, before_id = 0, overview.NO_END
+    for _ in range(_LOOKS):
+        batch = await overview.candidates(
+            connection, wanted, before_id=before_id, look=_LOOK, limit=LINES + 1 - len(ids)
+        )
+        ids += batch.ids
+        looked += batch.looked
+        before_id = batch.lowest
+        if len(ids) > LINES or before_id == 0:
+            break
+    is_all = len(ids) <= LINES and before_id == 0 and looked < _LOOK * _LOOKS
+    return _Found(ids[:LINES], is_all, looked)
+
+
+async def _exactly(
+    connection: Connection, wanted: Wanted, text: str, known: set[int]
+) -> list[Line]:
+    """Resources whose whole id is the text: the key leads there, however large the table."""
+    found = await overview.find(connection, text, kind=wanted.kind, namespace=wanted.namespace)
+    states = wanted.states
+    return [line for line in found if line.id not in known and (not states or line.state in states)]
 
 
 async def _row(connection: Connection, line: Line) -> ResourceRow | None:
