@@ -1,11 +1,10 @@
 """Taking things elsewhere: to the clipboard of the terminal, and into a pager."""
 
-import json
 from typing import Final
 
 from delta_cli.dash.actions import Plan
 from delta_cli.dash.base import DashBase
-from delta_cli.dash.describing import whole_text
+from delta_cli.dash.describing import json_of, whole_text
 from delta_cli.dash.event_lines import event_words
 from delta_cli.dash.pager import PagerMissing, show_in_pager
 from delta_cli.dash.screens.resources import ResourcesTab
@@ -21,12 +20,12 @@ class Copying(DashBase):
         """The resource, or the row under the cursor, as JSON."""
         row = self.resources.row if isinstance(self.tab, ResourcesTab) else None
         if row is not None:
-            self._copy(json.dumps(row.object, ensure_ascii=False, default=str, indent=2), "object")
+            self._copy(json_of(row.object), "object")
             return
         table = self.tab.table
         if table is not None and table.row is not None:
             cells = {name: words.strip() for name, (words, _) in table.row.cells.items()}
-            self._copy(json.dumps(cells, ensure_ascii=False, indent=2), "row")
+            self._copy(json_of(cells), "row")
 
     def action_copy_command(self) -> None:
         """The command line that shows what is under the cursor."""
