@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from delta_cli.dash.counting import Counts
-from delta_cli.dash.snapshot import KindCounts, Snapshot
+from delta_cli.dash.snapshot import KindCounts, Snapshot, is_there
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.model import WorkerRow
 from delta_cli.engine.states import ResourceState
@@ -79,9 +79,7 @@ class Tables:
         """Those that are there, and those that ended a moment ago: a lost one is worth seeing."""
         found = await read.workers(connection, ended=True)
         return [
-            one
-            for one in found
-            if one.state in ("running", "draining") or one.heartbeat_age_s < _ENDED.total_seconds()
+            one for one in found if is_there(one) or one.heartbeat_age_s < _ENDED.total_seconds()
         ]
 
 
