@@ -78,8 +78,7 @@ class EventsTab(Tab):
 
     def _title(self, place: Place) -> None:
         dot = f" {self.glyphs.separator} "
-        held = "FOLLOW" if place.follows else f"HELD, +{place.fresh:,} new"
         chosen = shown(self.filter.text or "all")
         errors = f"{dot}errors only" if self.errors_only else ""
-        self.log_view.border_title = Content(f"Events{dot}{held}{dot}{chosen}{errors}")
+        self.log_view.border_title = Content(f"Events{dot}{place.words}{dot}{chosen}{errors}")
         self.log_view.border_subtitle = f"the last {RING:,}"

@@ -82,9 +82,7 @@ class OverviewTab(Tab):
 
     def on_event_log_placed(self, message: EventLog.Placed) -> None:
         """Say whether the log follows."""
-        place = message.place
-        held = "FOLLOW" if place.follows else f"HELD, +{place.fresh:,} new"
-        message.log.border_title = f"Events {self.glyphs.separator} {held}"
+        message.log.border_title = f"Events {self.glyphs.separator} {message.place.words}"
 
     def plan(self, verb: str) -> Plan | None:
         """Pause or resume the kind, worker or tick under the cursor."""

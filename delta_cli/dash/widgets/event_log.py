@@ -25,6 +25,11 @@ class Place:
     follows: bool
     fresh: int
 
+    @property
+    def words(self) -> str:
+        """Where it stands, for a title."""
+        return "FOLLOW" if self.follows else f"HELD, +{self.fresh:,} new"
+
 
 class EventLog(DrawnLines):
     """The last entries that were given, at most `ring` of them."""
