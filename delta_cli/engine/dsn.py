@@ -113,7 +113,8 @@ def mask_dsn(dsn: str) -> str:
 
 def mask_secrets(text: str) -> str:
     """Any text with the passwords of DSNs within it replaced by `***`."""
-    text = _WORD.sub(lambda word: _mask_url(word.group()), text)
+    if "@" in text:  # without one, as in most traces, no URL holds a password
+        text = _WORD.sub(lambda word: _mask_url(word.group()), text)
     return _ASSIGNED.sub(rf"\g<key>{MASK}", text)
 
 

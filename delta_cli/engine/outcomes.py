@@ -56,13 +56,14 @@ def outcome_of(
         retry_in=_delay(backoff, claim.attempt, error),
         permanent=isinstance(error, Permanent),
     )
-    _log_failure(claim, landing, error)
-    kept = _error_json(claim.attempt, error, worker_id)
+    message = message_of(error)
+    _log_failure(claim, landing, message)
+    kept = _error_json(claim.attempt, error, message, worker_id)
     actor = error.actor if isinstance(error, Cancelled) else None
     return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
 
 
-def _log_failure(claim: Resource[Any], landing: Landing, error: BaseException) -> None:
+def _log_failure(claim: Resource[Any], landing: Landing, message: str) -> None:
     log.log(
         logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
         "work failed",
@@ -73,7 +74,7 @@ def _log_failure(claim: Resource[Any], landing: Landing, error: BaseException) -
             "object_id": claim.object_id,
             "attempt": claim.attempt,
             "state": landing.state.value,
-            "error": message_of(error),
+            "error": message,
         },
     )
 
@@ -92,12 +93,12 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
     return _DELAY_WITHOUT_POLICY
 
 
-def _error_json(attempt: int, error: BaseException, worker_id: int) -> str:
+def _error_json(attempt: int, error: BaseException, message: str, worker_id: int) -> str:
     return json.dumps(
         {
             "attempt": attempt,
             "error": type(error).__qualname__,
-            "message": message_of(error),
+            "message": message,
             "trace": trace_of(error),
             "worker_id": worker_id,
         }
