@@ -1,9 +1,6 @@
 """`delta db`: the embedded Postgres of whoever has no other."""
 
-import contextlib
-import signal
 import subprocess
-from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +14,7 @@ from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import is_agreed, note, note_dry_run
+from delta_cli.engine.interrupts import interrupts_for_the_child
 
 if TYPE_CHECKING:
     from delta_cli.engine.embedded import EmbeddedServer, EmbeddedStatus
@@ -93,7 +91,7 @@ def psql(
         search_path = f"{settings.schema_name},public".replace("\\", "\\\\").replace(" ", "\\ ")
         separator = "&" if "?" in dsn else "?"
         target = f"{dsn}{separator}options=-csearch_path%3D{_url_quoted(search_path)}"
-        with _interrupts_are_for_the_child():
+        with interrupts_for_the_child():
             words = [program, target, *(arguments or ())]
             done = subprocess.run(words, check=False)  # noqa: S603 - the words are the user's own
     finally:
@@ -126,16 +124,6 @@ def _url_quoted(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="")
-
-
-@contextlib.contextmanager
-def _interrupts_are_for_the_child() -> Generator[None]:
-    """Ctrl-C cancels a query in psql; it must not end us around it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def add_to(app: typer.Typer) -> None:

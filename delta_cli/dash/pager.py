@@ -3,13 +3,12 @@
 import os
 import shlex
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from textual.app import App, SuspendNotSupported
+
+from delta_cli.engine.interrupts import interrupts_for_the_child
 
 _VARIABLES: Final = ("DELTA_PAGER", "PAGER")
 _LAST_RESORTS: Final = ("less", "more")
@@ -26,7 +25,7 @@ def show_in_pager(app: App[Any], text: str) -> None:
     """
     command = pager_command()
     try:
-        with app.suspend(), _interrupts_are_the_pagers():
+        with app.suspend(), interrupts_for_the_child():
             # What its owner set to be run; the text goes through a pipe, not through a shell.
             subprocess.run(command, input=text.encode(), check=False)  # noqa: S603
     except SuspendNotSupported:
@@ -47,13 +46,3 @@ def pager_command() -> list[str]:
         if path := shutil.which(name):
             return [path]
     raise PagerMissing("there is no pager: set PAGER")
-
-
-@contextmanager
-def _interrupts_are_the_pagers() -> Iterator[None]:
-    """Ctrl-C reaches both of us, and only the pager is meant."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
