@@ -6,7 +6,7 @@ from delta_cli.dash.actions import Plan
 from delta_cli.dash.base import DashBase
 from delta_cli.dash.describing import json_of, whole_text
 from delta_cli.dash.event_lines import event_words
-from delta_cli.dash.pager import PagerMissing, show_in_pager
+from delta_cli.dash.pager import show_in_pager
 from delta_cli.dash.screens.resources import ResourcesTab
 from delta_cli.dash.widgets.event_log import EventLog
 
@@ -43,13 +43,9 @@ class Copying(DashBase):
     def action_pager(self) -> None:
         """The focused resource, log or row, in the pager."""
         text = self._focused_text()
-        if not text:
-            return
-        try:
+        if text:
             show_in_pager(self, text)
-        except PagerMissing as error:
-            self.notify(str(error), severity="warning", markup=False)
-        self.feed.refresh()
+            self.feed.refresh()
 
     def _focused_text(self) -> str:
         focused = self.main_screen.focused

@@ -19,11 +19,17 @@ class PagerMissing(Exception):
 
 
 def show_in_pager(app: App[Any], text: str) -> None:
-    """Give the terminal to the pager until it ends. Raises PagerMissing.
+    """Give the terminal to the pager until it ends, or tell why there is none.
 
     The event loop rests as well: what happens meanwhile is read afterwards, as after a silence.
     """
-    command = pager_command()
+    try:
+        _run(app, pager_command(), text)
+    except PagerMissing as error:
+        app.notify(str(error), severity="warning", markup=False)
+
+
+def _run(app: App[Any], command: list[str], text: str) -> None:
     try:
         with app.suspend(), interrupts_for_the_child():
             # What its owner set to be run; the text goes through a pipe, not through a shell.

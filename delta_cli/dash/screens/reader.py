@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from delta_cli.dash.pager import PagerMissing, show_in_pager
+from delta_cli.dash.pager import show_in_pager
 
 
 class ReaderScreen(ModalScreen[None]):
@@ -47,10 +47,7 @@ class ReaderScreen(ModalScreen[None]):
 
     def action_pager(self) -> None:
         """Show it in the pager."""
-        try:
-            show_in_pager(self.app, self._text)
-        except PagerMissing as error:
-            self.app.notify(str(error), severity="warning", markup=False)
+        show_in_pager(self.app, self._text)
 
     def action_copy(self) -> None:
         """Copy it."""
