@@ -32,6 +32,7 @@ from delta_cli.dash.screens.overview import OverviewTab
 from delta_cli.dash.screens.resources import ResourcesTab
 from delta_cli.dash.screens.ticks import TicksTab
 from delta_cli.dash.screens.workers import WorkersTab
+from delta_cli.dash.sizes import BROAD, WIDE
 from delta_cli.dash.widgets.alert_line import AlertLine
 from delta_cli.dash.widgets.header_line import HeaderLine
 from delta_cli.dash.widgets.key_line import KeyLine
@@ -56,7 +57,7 @@ class DeltaDash(Going, Looking, Copying):
     TITLE = "Delta"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[Any]] = DashBase.COMMANDS | {DashCommands}
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-broad")]  # noqa: RUF012 - Textual's own
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (BROAD, "-broad")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012 - Textual's own
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 

@@ -8,13 +8,12 @@ from rich.cells import cell_len, set_cell_size
 
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.messages import Gap
+from delta_cli.dash.sizes import BROAD, WIDE
 from delta_cli.dash.tones import OF_CATEGORY, OF_STATE, Piece, Tone
 from delta_cli.dash.words import age, chopped, clock, fit, milliseconds, shown
 from delta_cli.engine.model import Event, EventCategory
 
 Entry = Event | Gap
-_WIDE: Final = 100
-_BROAD: Final = 160
 #: Of an error so many characters at most are looked at, and so many lines shown.
 _LONGEST: Final = 4_000
 _MOST_LINES: Final = 20
@@ -75,9 +74,9 @@ def gap_words(gap: Gap, glyphs: Glyphs) -> str:
 
 def _head(event: Event, width: int, glyphs: Glyphs | None) -> list[Piece]:
     """An event without its error."""
-    is_wide = width >= _WIDE
+    is_wide = width >= WIDE
     word, tone = event_word(event)
-    names = (60 if width >= _BROAD else 34 if is_wide else 24), (14 if is_wide else 9)
+    names = (60 if width >= BROAD else 34 if is_wide else 24), (14 if is_wide else 9)
     cut = "~" if glyphs is None else glyphs.cut
     pieces: list[Piece] = [
         (f" {clock(event.at, thousandths=is_wide)} ", Tone.MUTED),
@@ -111,7 +110,7 @@ def event_words(entries: Sequence[Entry], glyphs: Glyphs) -> str:
 def _words(entry: Entry, glyphs: Glyphs) -> str:
     if isinstance(entry, Gap):
         return gap_words(entry, glyphs)
-    head = "".join(words for words, _ in _head(entry, _BROAD, glyphs)).rstrip()
+    head = "".join(words for words, _ in _head(entry, BROAD, glyphs)).rstrip()
     return head if entry.error is None else f"{head} {shown(entry.error)}"
 
 

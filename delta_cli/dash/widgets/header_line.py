@@ -5,11 +5,10 @@ from rich.text import Text
 from textual.widget import Widget
 
 from delta_cli.dash.messages import Mode
+from delta_cli.dash.sizes import WIDE
 from delta_cli.dash.state import State
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.words import age, clock, fit, shown
-
-_WIDE = 100
 
 
 class HeaderLine(Widget):
@@ -28,9 +27,9 @@ class HeaderLine(Widget):
     def render(self) -> Text:
         """The line."""
         width, state = self.size.width, self._state
-        right = self._connection(is_wide=width >= _WIDE)
+        right = self._connection(is_wide=width >= WIDE)
         taken = sum(cell_len(words) for words, _ in right)
-        name = f" {state.glyphs.delta} delta  " if width >= _WIDE else f" {state.glyphs.delta} "
+        name = f" {state.glyphs.delta} delta  " if width >= WIDE else f" {state.glyphs.delta} "
         rights = "[RO]" if state.read_only else "[RW]"
         room = width - taken - len(name) - len(rights) - 3
         where = fit(shown(state.where), max(4, room), cut=state.glyphs.cut)

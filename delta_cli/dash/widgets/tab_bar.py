@@ -1,5 +1,7 @@
 """The second line: the tabs by their numbers, and where one is within the tab."""
 
+from typing import Final
+
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
@@ -7,10 +9,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from delta_cli.dash.sizes import WIDE
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.words import fit, shown
 
-TABS = {
+#: The titles by the tabs' names: in full, and short for a narrow terminal.
+TABS: Final = {
     "overview": ("Overview", "Over"),
     "resources": ("Resources", "Res"),
     "events": ("Events", "Ev"),
@@ -18,7 +22,6 @@ TABS = {
     "ticks": ("Ticks", "Tick"),
     "controllers": ("Controllers", "Ctl"),
 }
-_WIDE = 100
 
 
 class TabBar(Widget):
@@ -47,7 +50,7 @@ class TabBar(Widget):
         return text_of([*pieces, (" " * max(0, spare), Tone.PLAIN), (right, Tone.MUTED)])
 
     def _titles(self) -> list[tuple[str, str]]:
-        is_wide = self.size.width >= _WIDE
+        is_wide = self.size.width >= WIDE
         titles: list[tuple[str, str]] = []
         for number, (tab, (long, short)) in enumerate(TABS.items(), start=1):
             words = f"{number} {long if is_wide else short}"
