@@ -19,7 +19,8 @@ from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame
 from delta_cli.cli.stdout import flush, write
-from delta_cli.cli.tables import cell, draw, width_of
+from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
+from delta_cli.cli.tables import cell, draw
 from delta_cli.cli.talk import note
 from delta_cli.cli.text import escape_json, harmless
 from delta_cli.cli.view import ALL, View
@@ -220,6 +221,7 @@ def check_streamed(columns: Sequence[str]) -> None:
 class Stream:
     """Prints records one by one, each flushed at once. `table` has the widths of its columns.
 
+    `narrowing`: what a narrow terminal does without, unless the person chose the columns.
     `colours` are ANSI codes by state, for tables on a terminal.
     """
 
@@ -229,15 +231,20 @@ class Stream:
         columns: Sequence[str],
         table: Mapping[str, int],
         *,
+        narrowing: Narrowing = NOTHING,
         colours: Mapping[str, str] | None = None,
     ) -> None:
         self._form: Format = form
-        self._colours: Mapping[str, str] = colours if colours and may_colour() else {}
         self._view: View = _view
         self._columns: list[str] = list(_view.columns or columns)
-        self._table: Mapping[str, int] = table
         if _view.columns:
-            self._table = {name: table.get(name, len(name)) for name in _view.columns}
+            table = {name: table.get(name, len(name)) for name in _view.columns}
+            narrowing = NOTHING
+        self._markdown: list[str] = list(table)
+        shown = colours if colours and may_colour() else {}
+        self._table: StreamedTable = StreamedTable(
+            table, narrowing, colours=shown, header=_view.header
+        )
         self._array: list[Record] = []
         if _view.header or form is Format.MARKDOWN:
             self._begin()
@@ -247,10 +254,10 @@ class Stream:
             case Format.CSV:
                 _line(_csv_line(self._columns))
             case Format.TABLE:
-                _line(self._padded({name: name for name in self._table}))
+                _line(self._table.head() or "")
             case Format.MARKDOWN:
-                _line("| " + " | ".join(self._table) + " |")
-                _line("|" + "---|" * len(self._table))
+                _line("| " + " | ".join(self._markdown) + " |")
+                _line("|" + "---|" * len(self._markdown))
             case Format.JSON | Format.JSONL:
                 return
         flush()
@@ -267,9 +274,9 @@ class Stream:
             case Format.CSV:
                 _line(_csv_line(_csv_cells(record, self._columns)))
             case Format.TABLE:
-                _line(self._padded(record))
+                _line(self._table.row(record))
             case Format.MARKDOWN:
-                cells = [cell(record.get(name), markdown=True) for name in self._table]
+                cells = [cell(record.get(name), markdown=True) for name in self._markdown]
                 _line("| " + " | ".join(cells) + " |")
         flush()
 
@@ -278,16 +285,6 @@ class Stream:
         if self._form is Format.JSON:
             _line(_json(self._array, indent=2))
             flush()
-
-    def _padded(self, record: Record) -> str:
-        cells = (self._cell(name, record.get(name)) for name in self._table)
-        return "  ".join(cells).rstrip()
-
-    def _cell(self, name: str, value: Any) -> str:
-        text = cell(value)
-        rest = " " * (self._table[name] - width_of(text))
-        colour = self._colours.get(text) if name == "state" else None
-        return f"{text}{rest}" if colour is None else f"\033[{colour}m{text}\033[0m{rest}"
 
 
 def may_colour() -> bool:

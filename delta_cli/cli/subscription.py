@@ -16,6 +16,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.records import EVENT, event_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.streamed_table import TIME_OF_DAY, Narrowing
 from delta_cli.cli.talk import note, warn
 from delta_cli.engine.model import EventGap
 
@@ -36,6 +37,11 @@ _TABLE: Final = {
     "actor": 8,
     "error": 0,
 }
+#: Of a live log the ids and what became of them matter most, and Ctrl-C tells where it was.
+_NARROWING: Final = Narrowing(
+    giving_way=("duration_ms", "actor", "at", "id", "attempt", "namespace", "object_id", "state"),
+    narrowed={"at": TIME_OF_DAY, "object_id": 16},
+)
 _COLOURS: Final = {"synced": "32", "failed": "33", "degraded": "31", "deleted": "35"}
 _ACKNOWLEDGE_S: Final = 2.0
 
@@ -101,7 +107,9 @@ class _Follower:
             auto_acknowledge=self._form is not Format.JSON,
         )
         async with subscription:
-            stream = output.Stream(self._form, EVENT, _TABLE, colours=_COLOURS)
+            stream = output.Stream(
+                self._form, EVENT, _TABLE, narrowing=_NARROWING, colours=_COLOURS
+            )
             try:
                 await self._print_all(subscription, stream)
             except asyncio.CancelledError:

@@ -13,11 +13,11 @@ from delta_cli.cli.text import CUT, cut, harmless
 #: Longer cells are cut; `-o json` has everything.
 LONGEST_CELL: Final = 254
 #: A terminal narrower than this gets long lines rather than useless columns.
-_NARROWEST: Final = 40
+NARROWEST: Final = 40
 _NARROWEST_COLUMN: Final = 6
 #: Text in lines shorter than this is easier to read below than beside others.
 _NARROWEST_TEXT: Final = 16
-_BETWEEN: Final = 2
+BETWEEN: Final = 2
 _MARKDOWN_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>|~]")
 
 
@@ -36,7 +36,7 @@ def draw(
     is enough, each row is a block of lines. Markdown has no table without a header.
     """
     cells = _cells(columns, rows, markdown=markdown)
-    if not markdown and sys.stdout.isatty() and terminal_width() >= _NARROWEST:
+    if not markdown and sys.stdout.isatty() and terminal_width() >= NARROWEST:
         columns, cells = dropped(columns, cells, terminal_width(), droppable)
         table = fit(columns, cells, terminal_width(), wrapped)
         if table is None and cells:
@@ -66,7 +66,7 @@ def _drawn(cells: list[list[str]], headers: list[str], *, style: str) -> str:
 
 def _blocks(columns: Sequence[str], cells: list[list[str]], width: int) -> str:
     """A line or more for each value, and an empty line between rows."""
-    room = width - max(map(width_of, columns)) - _BETWEEN
+    room = width - max(map(width_of, columns)) - BETWEEN
     blocks = [
         [[name, wrap_to_width(text, room)] for name, text in zip(columns, row, strict=True)]
         for row in cells
@@ -98,7 +98,7 @@ def dropped(
     kept = list(range(len(columns)))
     widths = _widths(columns, cells)
     for name in droppable:
-        if sum(widths[index] for index in kept) > _room(width, len(kept)):
+        if sum(widths[index] for index in kept) > room_for(width, len(kept)):
             kept.remove(list(columns).index(name))
     return [columns[index] for index in kept], [[row[index] for index in kept] for row in cells]
 
@@ -108,8 +108,8 @@ def fit(
 ) -> tuple[Sequence[str], list[list[str]]] | None:
     """Wrap and cut columns until the table fits the terminal. None: it cannot be read then."""
     widths = _widths(columns, cells)
-    room = _room(width, len(columns))
-    limits = _limits(widths, [width_of(name) for name in columns], room)
+    room = room_for(width, len(columns))
+    limits = limits_of(widths, [width_of(name) for name in columns], room)
     texts = [index for index, name in enumerate(columns) if name in wrapped]
     if sum(limits) > room or any(
         limits[index] < min(_NARROWEST_TEXT, widths[index]) for index in texts
@@ -127,12 +127,13 @@ def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
     return [max(map(width_of, column)) for column in zip(columns, *cells, strict=True)]
 
 
-def _room(width: int, columns: int) -> int:
-    return width - _BETWEEN * (columns - 1)
+def room_for(width: int, columns: int) -> int:
+    """What a terminal leaves for the text of so many columns."""
+    return width - BETWEEN * (columns - 1)
 
 
-def _limits(widths: list[int], heads: list[int], room: int) -> list[int]:
-    """The widest column gives way first; heads are cut last."""
+def limits_of(widths: list[int], heads: list[int], room: int) -> list[int]:
+    """The widths that columns get: the widest gives way first; heads are cut last."""
     limits = list(widths)
     for least in (
         [max(head, _NARROWEST_COLUMN) for head in heads],

@@ -24,7 +24,7 @@ class Topic(StrEnum):
 _FORMATS: Final = """\
 Every command that prints data takes -o/--output. Data goes to stdout, everything else to stderr.
 
-  table     for people; a narrow terminal drops columns (default)
+  table     for people; a narrow terminal drops columns, a pipe has them all (default)
   json      one array of objects for a list, one object for a single thing
   jsonl     one object a line, each written at once: for pipes that run on
   csv       a header and rows, nested values as JSON

@@ -169,10 +169,10 @@ def test_a_gap_is_told_on_stderr_and_is_no_event(quick: Here, dsn: str) -> None:
 
 def test_a_table_has_colour_on_a_terminal_only(logged: CommandLine) -> None:
     words = ("subscribe", "--since", "0", "--no-follow")
-    code, shown = logged.on_terminal(*words)
+    code, shown = logged.on_terminal(*words, columns=250)
     assert code == 0
     assert "\x1b[32msynced\x1b[0m" in shown
-    _, plain = logged.on_terminal(*words, environ={"NO_COLOR": "1"})
+    _, plain = logged.on_terminal(*words, columns=250, environ={"NO_COLOR": "1"})
     assert "\x1b" not in plain
     assert logged(*words).expect(0).out == plain == re.sub("\x1b\\[[0-9]+m", "", shown)
 

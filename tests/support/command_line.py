@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
 import termios
@@ -101,13 +102,18 @@ class CommandLine:
         self,
         *words: str,
         environ: Mapping[str, str | None] | None = None,
-        columns: int = 80,
+        columns: int | None = 80,
         **more: Any,
     ) -> Generator["Terminal"]:
-        """A process on a terminal of its own, where `stdout=` or `stderr=` do not take it away."""
+        """A process on a terminal of its own, where `stdout=` or `stderr=` do not take it away.
+
+        `columns` None: as wide as `resize()` makes it.
+        """
         ours, theirs = pty.openpty()
         # Wide enough for no line to be broken, narrow enough to see tables cut.
-        environment = self._environment(environ) | {"COLUMNS": str(columns), "LINES": "24"}
+        environment = self._environment(environ) | {"LINES": "24"}
+        if columns is not None:
+            environment["COLUMNS"] = str(columns)
         process = subprocess.Popen(
             [*_PROGRAM, *words],
             cwd=self.folder,
@@ -144,6 +150,10 @@ class Terminal:
     def type(self, text: str) -> None:
         r"""Press keys; `\x03` is Ctrl-C."""
         os.write(self._descriptor, text.encode())
+
+    def resize(self, columns: int) -> None:
+        """Make it so wide."""
+        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
 
     def until(self, text: str, *, after: int = 0) -> int:
         """Read on until it shows a text beyond that place; returns where that ends."""
