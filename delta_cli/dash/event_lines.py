@@ -38,7 +38,8 @@ def lines_of(entry: Entry, width: int, *, wraps: bool) -> list[Line]:
     if isinstance(entry, Gap) or entry.error is None or not wraps:
         return [Line(entry)]
     said = shown(entry.error[:_LONGEST])
-    taken = sum(cell_len(words) for words, _ in _head(entry, width, None)) + 1
+    # Whatever the sign of a cut is, it is one column wide.
+    taken = sum(cell_len(words) for words, _ in _head(entry, width, cut="~")) + 1
     if taken + cell_len(said) <= width:
         return [Line(entry)]
     pieces = chopped(said, max(20, width - len(_INDENT) - 1))[:_MOST_LINES]
@@ -52,7 +53,7 @@ def draw_line(line: Line, width: int, glyphs: Glyphs, *, wraps: bool) -> list[Pi
         return [(gap_words(entry, glyphs), Tone.WARN)]
     if line.more is not None:
         return [(_INDENT + line.more, Tone.WARN)]
-    pieces = _head(entry, width, glyphs)
+    pieces = _head(entry, width, glyphs.cut)
     if entry.error is None:
         return pieces
     said = f" {shown(entry.error[: 4 * width])}"
@@ -72,17 +73,17 @@ def gap_words(gap: Gap, glyphs: Glyphs) -> str:
     )
 
 
-def _head(event: Event, width: int, glyphs: Glyphs | None) -> list[Piece]:
+def _head(event: Event, width: int, cut: str) -> list[Piece]:
     """An event without its error."""
     is_wide = width >= WIDE
     word, tone = event_word(event)
-    names = (60 if width >= BROAD else 34 if is_wide else 24), (14 if is_wide else 9)
-    cut = "~" if glyphs is None else glyphs.cut
+    name_width = 60 if width >= BROAD else 34 if is_wide else 24
+    namespace_width = 14 if is_wide else 9
     pieces: list[Piece] = [
         (f" {clock(event.at, thousandths=is_wide)} ", Tone.MUTED),
         (f"{word:<9}", tone),
-        (_column(shown(f"{event.kind}/{event.object_id}"), names[0], cut), Tone.PLAIN),
-        (_column(shown(event.namespace), names[1], cut), Tone.MUTED),
+        (_column(shown(f"{event.kind}/{event.object_id}"), name_width, cut), Tone.PLAIN),
+        (_column(shown(event.namespace), namespace_width, cut), Tone.MUTED),
         (f"{f'a{event.attempt}/{event.max_attempts}':<7}", Tone.MUTED),
         (f"{milliseconds(event.duration_ms):>7} ", Tone.MUTED),
     ]
@@ -110,7 +111,7 @@ def event_words(entries: Sequence[Entry], glyphs: Glyphs) -> str:
 def _words(entry: Entry, glyphs: Glyphs) -> str:
     if isinstance(entry, Gap):
         return gap_words(entry, glyphs)
-    head = "".join(words for words, _ in _head(entry, BROAD, glyphs)).rstrip()
+    head = "".join(words for words, _ in _head(entry, BROAD, glyphs.cut)).rstrip()
     return head if entry.error is None else f"{head} {shown(entry.error)}"
 
 
