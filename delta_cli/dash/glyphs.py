@@ -21,7 +21,6 @@ class Glyphs:
     rule: str
     differs: str
     separator: str
-    border: str
 
 
 UNICODE: Final = Glyphs(
@@ -38,7 +37,6 @@ UNICODE: Final = Glyphs(
     rule="─",
     differs="≠",
     separator="·",
-    border="round",
 )
 ASCII: Final = Glyphs(
     delta="D",
@@ -54,7 +52,6 @@ ASCII: Final = Glyphs(
     rule="-",
     differs="#",
     separator="-",
-    border="ascii",
 )
 
 
