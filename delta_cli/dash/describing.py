@@ -32,7 +32,7 @@ def head(row: ResourceRow, now: datetime) -> Text:
     due = "" if row.due_at is None else f"  due: {until(row.due_at, now)}"
     held = "" if row.worker_id is None else f"  held by worker {row.worker_id}"
     pieces: list[Piece] = [
-        (f"{row.state.value}", OF_STATE[row.state]),
+        (row.state.value, OF_STATE[row.state]),
         (f"  attempt {row.attempt}/{row.max_attempts}", Tone.PLAIN),
         (f"  namespace {shown(row.namespace)}  generation {row.generation}", Tone.PLAIN),
         (f"  syncs {row.sync_count:,}\n", Tone.PLAIN),

@@ -8,7 +8,7 @@ from delta_cli.engine.model import Event
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import Wanted
 
-_NAMES: Final = {"kind": "kind", "state": "state", "ns": "ns", "worker": "worker", "tag": "tag"}
+_NAMES: Final = ("kind", "state", "ns", "worker", "tag")
 _ALIASES: Final = {"namespace": "ns", "k": "kind", "s": "state", "n": "ns", "w": "worker"}
 HELP: Final = "kind:NAME state:NAME,NAME ns:NAME worker:ID tag:NAME and part of an id"
 

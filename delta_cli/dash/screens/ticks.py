@@ -42,9 +42,8 @@ class TicksTab(Tab):
     def _show_runs(self) -> None:
         snapshot, now = self.state.snapshot, self.state.now
         chosen = self.query_one("#ticks-table", KeyedTable).cursor_key
-        tick = (
-            next((one for one in snapshot.ticks if one.name == chosen), None) if snapshot else None
-        )
+        ticks = snapshot.ticks if snapshot is not None else ()
+        tick = next((one for one in ticks if one.name == chosen), None)
         runs = self.query_one("#tick-runs", KeyedTable)
         if tick is None or now is None:
             runs.set_rows([])

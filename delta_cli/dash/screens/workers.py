@@ -38,7 +38,6 @@ class WorkersTab(Tab):
         in_flight = sum(one.in_flight for one in there)
         capacity = sum(one.capacity for one in there)
         table.border_title = f"Workers {self.glyphs.separator} {in_flight}/{capacity} in flight"
-
         self._show_one()
 
     def on_keyed_table_moved(self) -> None:

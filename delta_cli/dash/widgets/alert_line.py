@@ -30,14 +30,10 @@ class AlertLine(Widget):
             why = state.connected.why if state.connected else None
             words = f" ! nothing new for {age(state.age_s)}, actions are off, R tries now"
             return f"{words}: {shown(why)}", Tone.BAD
-        found = state.alerts
-        if not found:
-            counting = state.snapshot is not None and not state.snapshot.counted
-            return (
-                (" counting resources for the first time", Tone.MUTED)
-                if counting
-                else ("", Tone.PLAIN)
-            )
-        said = f" {state.glyphs.separator} ".join(shown(alert.text) for alert in found)
-        word = "alert" if len(found) == 1 else "alerts"
-        return f" ! {len(found)} {word} (a jumps): {said}", Tone.WARN
+        if state.alerts:
+            said = f" {state.glyphs.separator} ".join(shown(alert.text) for alert in state.alerts)
+            word = "alert" if len(state.alerts) == 1 else "alerts"
+            return f" ! {len(state.alerts)} {word} (a jumps): {said}", Tone.WARN
+        if state.snapshot is not None and not state.snapshot.counted:
+            return " counting resources for the first time", Tone.MUTED
+        return "", Tone.PLAIN
