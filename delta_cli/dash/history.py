@@ -1,6 +1,8 @@
 """The places one has been to, as a browser keeps them. No I/O."""
 
-_REMEMBERED = 50
+from typing import Final
+
+_REMEMBERED: Final = 50
 
 
 class History:

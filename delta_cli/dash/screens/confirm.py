@@ -1,6 +1,6 @@
 """The dialog before every action: what would be done to how many, and the equal command line."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import on
@@ -14,8 +14,8 @@ from delta_cli.dash.actions import Plan
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.words import fit, shown
 
-_MOST_COMMANDS = 3
-_WIDTH = 64
+_MOST_COMMANDS: Final = 3
+_WIDTH: Final = 64
 
 
 class ConfirmScreen(ModalScreen[bool]):

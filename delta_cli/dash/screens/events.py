@@ -1,6 +1,7 @@
 """The tab Events: the whole log, followed or held, filtered, or only what went wrong."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -14,7 +15,7 @@ from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.words import shown
 from delta_cli.engine.model import Event, EventCategory
 
-_ERRORS = frozenset({EventCategory.OBJECT_FAILED, EventCategory.OBJECT_RESCUED})
+_ERRORS: Final = frozenset({EventCategory.OBJECT_FAILED, EventCategory.OBJECT_RESCUED})
 
 
 class EventsTab(Tab):
