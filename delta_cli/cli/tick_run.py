@@ -1,4 +1,4 @@
-"""Forces one tick in this process, and tells what came of it."""
+"""Forces one tick in this process and tells what came of it, or what would."""
 
 import logging
 from collections.abc import Awaitable, Generator, Sequence
@@ -18,7 +18,7 @@ from delta_cli.cli.text import harmless
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import DeltaError, NotFound
 from delta_cli.engine.model import SkipReason, TickOutcome, TickRow
-from delta_cli.engine.store.locks import holder_of
+from delta_cli.engine.store.locks import LockHolder, holder_of
 from delta_cli.engine.tick_names import BUILT_IN_TICKS
 from delta_cli.engine.ticks.passes import PASS_FAILED
 
@@ -39,7 +39,7 @@ async def force(settings: Settings, name: str, actor: str, output_format: Format
             outcome = await _known(client, name, client.tick(name, actor=actor))
         row = next(row for row in await client.ticks() if row.name == name)
         why = await _why_skipped(client, row) if outcome is TickOutcome.SKIPPED else ""
-    _write(row, outcome, output_format)
+    _write(row, outcome, _sentence(row, outcome), output_format)
     _tell_of_settings(config)
     match outcome:
         case TickOutcome.SUCCESS:
@@ -56,15 +56,11 @@ async def rehearse(settings: Settings, name: str, output_format: Format) -> Exit
     config = find_application(settings)
     async with open_client(settings, not_started(config), dry_run=True) as client:
         row = await _known(client, name, client.tick_standing(name))
-        async with client.database.connection() as connection:
-            session = await holder_of(connection, row.lock_id)
+        session = await _lock_holder(client, row)
     reason = SkipReason.PAUSED if row.paused else SkipReason.LOCK_BUSY if session else None
     what = f"{name}: would run now" if reason is None else f"{name}: would be skipped, {reason}"
-    if output_format is Format.TABLE:
-        output.write_text(harmless(what))
-    else:
-        outcome = None if reason is None else TickOutcome.SKIPPED.value
-        output.write_object(tick_record(row) | {"outcome": outcome}, output_format)
+    _write(row, None if reason is None else TickOutcome.SKIPPED, what, output_format)
+    if output_format is not Format.TABLE:
         note_dry_run(what)
     _tell_of_settings(config)
     return ExitCode.DONE
@@ -124,22 +120,26 @@ async def _why_skipped(client: Client, row: TickRow) -> str:
     reason = str(row.last_skip_reason)
     if row.last_skip_reason is not SkipReason.LOCK_BUSY:
         return reason
-    async with client.database.connection() as connection:
-        session = await holder_of(connection, row.lock_id)
+    session = await _lock_holder(client, row)
     if session is None:  # it has ended meanwhile
         return f"{reason}, held by {row.holder}" if row.holder else reason
     name = f" {session.application_name!r}" if session.application_name else ""
     place = f"server process {session.server_pid}{name}"
-    return (
-        f"{reason}, held by {row.holder} ({place})" if row.holder else f"{reason}, held by {place}"
-    )
+    return f"{reason}, held by {f'{row.holder} ({place})' if row.holder else place}"
 
 
-def _write(row: TickRow, outcome: TickOutcome, output_format: Format) -> None:
+async def _lock_holder(client: Client, row: TickRow) -> LockHolder | None:
+    async with client.database.connection() as connection:
+        return await holder_of(connection, row.lock_id)
+
+
+def _write(row: TickRow, outcome: TickOutcome | None, sentence: str, output_format: Format) -> None:
+    """A sentence for people; for programs the tick, with its outcome where there is one."""
     if output_format is Format.TABLE:
-        output.write_text(harmless(_sentence(row, outcome)))
+        output.write_text(harmless(sentence))
         return
-    output.write_object(tick_record(row) | {"outcome": outcome.value}, output_format)
+    told = None if outcome is None else outcome.value
+    output.write_object(tick_record(row) | {"outcome": told}, output_format)
 
 
 def _sentence(row: TickRow, outcome: TickOutcome) -> str:
