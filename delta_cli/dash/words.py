@@ -18,6 +18,13 @@ def shown(text: object) -> str:
     return "-" if text is None or text == "" else harmless(str(text))
 
 
+def shown_width(text: str | None) -> int:
+    """How many columns text takes as it is shown."""
+    if text and text.isascii() and text.isprintable():  # nearly always, and measuring takes long
+        return len(text)
+    return cell_len(shown(text))
+
+
 def fit(text: str, width: int, *, cut: str) -> str:
     """Text cut to a width in columns, its end replaced by a sign."""
     if width <= 0:

@@ -12,9 +12,11 @@ from delta_cli.dash.event_lines import draw_line, lines_of
 from delta_cli.dash.filters import parse
 from delta_cli.dash.glyphs import UNICODE, bars
 from delta_cli.dash.history import History
+from delta_cli.dash.screens.resource_rows import columns
 from delta_cli.dash.tones import Piece
 from delta_cli.dash.trends import SYNCED, Trends
 from delta_cli.dash.widgets.columns import Column, fit_columns
+from delta_cli.dash.widgets.rows import Row, text_widths
 from delta_cli.dash.words import age, chopped, fit, short_count, shown
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model import Event, EventCategory
@@ -120,13 +122,57 @@ def test_columns_share_what_is_to_spare_up_to_their_most_and_give_way_in_their_o
     )
 
     def fitted(room: int) -> list[tuple[str, int]]:
-        return [(column.key, width) for column, width in fit_columns(columns, room)]
+        return [(column.key, width) for column, width in fit_columns(columns, room, {})]
 
     assert fitted(18) == [("name", 5), ("error", 6), ("extra", 4)]
     assert fitted(17) == [("name", 7), ("error", 8)]
     assert fitted(12) == [("name", 8)]
     assert fitted(40) == [("name", 8), ("error", 25), ("extra", 4)]
     assert fitted(100) == [("name", 8), ("error", 30), ("extra", 4)]
+
+
+#: The room of the list of resources on terminals of 80, 100, 120, 160 and 240 columns.
+ROOMS = (76, 51, 62, 92, 140)
+UUID = 36
+
+
+def _widths(room: int, kind: int, object_id: int, error: int) -> dict[str, int]:
+    texts = {"kind": kind, "namespace": len("default"), "object_id": object_id, "error": error}
+    fitted = fit_columns(columns(parse("")), room, texts)
+    assert sum(width + 1 for _, width in fitted) <= room
+    return {column.key: width for column, width in fitted}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_ids_have_room_before_errors_and_before_what_tells_less(room: int) -> None:
+    widths = _widths(room, kind=4, object_id=UUID, error=300)
+    assert {"state", "attempt", "updated", "error"} <= set(widths)
+    if widths["object_id"] < UUID:
+        assert widths["error"] <= 12 and not {"due", "synced", "worker"} & set(widths)
+    if room >= 92:
+        assert widths["object_id"] == UUID and "kind" in widths
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_short_texts_leave_their_room_to_errors(room: int) -> None:
+    widths = _widths(room, kind=4, object_id=8, error=300)
+    taken = sum(width + 1 for key, width in widths.items() if key != "error")
+    assert widths["object_id"] == len("OBJECT ID") + 1
+    assert widths["error"] == room - taken - 1
+
+
+def test_ids_without_end_leave_half_of_what_is_left_to_errors() -> None:
+    widths = _widths(240, kind=4, object_id=254, error=300)
+    assert widths["object_id"] == 80 and widths["error"] >= 70
+
+
+def test_columns_are_as_wide_as_the_texts_that_are_shown() -> None:
+    rows = [
+        Row("1", dict, values={"name": "宽\n", "error": None, "count": 7}),
+        Row("2", dict, values={"name": "abc", "error": "x" * 9, "count": 7}),
+    ]
+    assert text_widths(rows, ["name", "error", "count", "other"]) == {"name": 4, "error": 9}
+    assert text_widths(rows[:1], ["error"]) == {"error": len("-")}
 
 
 def test_places_are_kept_as_a_browser_keeps_them() -> None:

@@ -18,13 +18,13 @@ from delta_cli.engine.model import (
 )
 
 CONTROLLER_COLUMNS: Final = (
-    Column("kind", "KIND", 12, most=40),
+    Column("kind", "KIND", 12, most=40, first=36),
     Column("state", "STATE", 8),
     Column("interval", "EVERY", 6, right=True),
     Column("next", "NEXT", 9, right=True),
     Column("failures", "FAILS", 5, right=True),
     Column("watermark", "WATERMARK", 21, drop=3),
-    Column("run", "LAST RUN", 16, drop=2, most=20),
+    Column("run", "LAST RUN", 16, drop=2),
     Column("counts", "SEEN/NEW/CHANGED", 20, right=True, drop=5, most=30),
     Column("parallelism", "PARALLEL", 8, right=True),
     Column("fleet", "FLEET", 6, right=True, drop=4),
@@ -46,7 +46,7 @@ RUN_COLUMNS: Final = (
     Column("error", "ERROR", 10, drop=1, most=400),
 )
 NAMESPACE_COLUMNS: Final = (
-    Column("name", "NAMESPACE", 12, most=40),
+    Column("name", "NAMESPACE", 12, most=40, first=24),
     Column("ttl", "TTL", 7, right=True),
     Column("max", "MAX", 6, right=True),
     Column("fleet", "FLEET", 6, right=True),
@@ -68,6 +68,7 @@ def controller_row(one: ControllerRow, snapshot: Snapshot, now: datetime) -> Row
         "failures": one.inform_failures,
         "watermark": one.last_inform_time,
         "parallelism": one.parallelism,
+        "pause": pause_words(snapshot.pause_of(PauseScope.KIND, one.kind), now) or None,
     }
     sign = "!" if one.inform_failures else " "
     return Row(one.kind, partial(_controller_cells, one, snapshot, now), sign, values=values)
@@ -109,7 +110,8 @@ def _counts(run: InformRun | None) -> str:
 def run_row(run: InformRun, now: datetime) -> Row:
     """A run of an informer as a row."""
     sign = "!" if run.state is InformRunState.FAILED else " "
-    return Row(str(run.id), partial(_run_cells, run, now), sign)
+    values = {"id": run.id, "at": run.started_at, "by": run.requested_by, "error": run.error}
+    return Row(str(run.id), partial(_run_cells, run, now), sign, values=values)
 
 
 def _run_cells(run: InformRun, now: datetime) -> Cells:
@@ -131,8 +133,11 @@ def _run_cells(run: InformRun, now: datetime) -> Cells:
 
 def namespace_row(one: NamespaceRow, snapshot: Snapshot, now: datetime) -> Row:
     """A namespace as a row."""
-    make_cells = partial(_namespace_cells, one, snapshot, now)
-    return Row(one.name, make_cells, values={"name": one.name})
+    values = {
+        "name": one.name,
+        "pause": pause_words(snapshot.pause_of(PauseScope.NAMESPACE, one.name), now) or None,
+    }
+    return Row(one.name, partial(_namespace_cells, one, snapshot, now), values=values)
 
 
 def _namespace_cells(one: NamespaceRow, snapshot: Snapshot, now: datetime) -> Cells:

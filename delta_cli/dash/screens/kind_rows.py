@@ -29,7 +29,7 @@ _TITLES: Final = {
     _S.DELETED: ("DEL", 5, 8),
 }
 KIND_COLUMNS: Final = (
-    Column("kind", "KIND", 12, most=40),
+    Column("kind", "KIND", 12, most=40, first=24),
     Column("total", "TOTAL", 9, right=True, most=13),
     *(
         Column(state.value, title, width, right=True, drop=drop, most=width + 4)

@@ -15,9 +15,9 @@ from delta_cli.engine.store.overview import Line
 
 _COLUMNS: Final = (
     Column("state", "STATE", 10),
-    Column("kind", "KIND", 10, drop=4, most=30),
-    Column("namespace", "NS", 8, drop=3, most=20),
-    Column("object_id", "OBJECT ID", 12, most=80),
+    Column("kind", "KIND", 10, drop=3, most=30),
+    Column("namespace", "NS", 8, drop=4, most=20),
+    Column("object_id", "OBJECT ID", 12, most=80, first=36),
     Column("attempt", "ATT", 5, right=True),
     Column("updated", "AGE", 6, right=True),
     Column("due", "DUE", 9, right=True, drop=6),

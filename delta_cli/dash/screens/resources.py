@@ -257,7 +257,7 @@ class ResourcesTab(Tab):
     def filter_by(self, chosen: Filter, *, then: str | None = None) -> None:
         """Show what this filter lets through; `then`: the key of the row to go to."""
         self.filter, self._wanted_key = chosen, then
-        self._table.columns = columns(chosen)
+        self._table.set_columns(columns(chosen))
         self._table.unmark()
         self.read_soon(at_once=True)
         self.post_message(self.Crumbs())

@@ -13,7 +13,7 @@ from delta_cli.engine.model import TickOutcome, TickRow, TickRun
 
 _MANY: Final = 3
 TICK_COLUMNS: Final = (
-    Column("name", "TICK", 10, most=30),
+    Column("name", "TICK", 10, most=30, first=20),
     Column("success", "LAST OK", 7, right=True),
     Column("failure", "FAILED", 6, right=True, drop=2),
     Column("failures", "FAILS", 5, right=True),
@@ -21,13 +21,13 @@ TICK_COLUMNS: Final = (
     Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 ALL_COLUMNS: Final = (
-    Column("name", "TICK", 12, most=40),
+    Column("name", "TICK", 12, most=40, first=24),
     Column("interval", "EVERY", 6, right=True, drop=4),
     Column("state", "STATE", 8),
     Column("success", "LAST OK", 7, right=True),
     Column("failure", "FAILED", 6, right=True),
     Column("failures", "FAILS", 5, right=True),
-    Column("count", "COUNT", 14, right=True, drop=5, most=30),
+    Column("count", "COUNT", 14, right=True, drop=5, most=20),
     Column("took", "TOOK", 7, right=True, drop=3),
     Column("next", "NEXT", 9, right=True),
     Column("overdue", "OVERDUE", 7, right=True, drop=7),
@@ -76,6 +76,8 @@ def _row(tick: TickRow, now: datetime) -> Row:
         "took": tick.last_duration_ms,
         "next": tick.next_due,
         "overdue": overdue_s(tick, now),
+        "holder": tick.holder,
+        "error": tick.last_error,
     }
     return Row(tick.name, partial(_cells, tick, now), "!" if is_bad else " ", values=values)
 

@@ -68,7 +68,10 @@ def _row(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> 
         "in_flight": worker.in_flight,
         "rate": state.rates.per_minute(worker.id),
         "synced": worker.synced,
+        "grants": " ".join(_grants(snapshot, worker.id)),
+        "kinds": " ".join(worker.kinds),
         "started": worker.started_at,
+        "error": worker.last_error,
     }
     make_cells = partial(_cells, worker, snapshot, now, state)
     return Row(str(worker.id), make_cells, "!" if is_silent(worker) else " ", values=values)

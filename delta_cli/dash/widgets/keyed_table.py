@@ -13,11 +13,11 @@ from textual.strip import Strip
 
 from delta_cli.dash.glyphs import UNICODE, Glyphs
 from delta_cli.dash.tones import Tone
-from delta_cli.dash.widgets.columns import Column, fit_columns
+from delta_cli.dash.widgets.columns import Column, Fitted, fit_columns
 from delta_cli.dash.widgets.drawn_lines import DrawnLines
 from delta_cli.dash.widgets.moves import MOVES
-from delta_cli.dash.widgets.row_pieces import MARGIN, Fitted, row_pieces, title_pieces
-from delta_cli.dash.widgets.rows import Order, Row, frozen_order
+from delta_cli.dash.widgets.row_pieces import MARGIN, row_pieces, title_pieces
+from delta_cli.dash.widgets.rows import Order, Row, frozen_order, text_widths
 
 
 class KeyedTable(DrawnLines):
@@ -63,6 +63,8 @@ class KeyedTable(DrawnLines):
         self.cursor_key: str | None = None
         self.empty: str = empty
         self._can_mark: bool = marks
+        self._texts: dict[str, int] = {}
+        self._fitted: tuple[int, Fitted] | None = None
         self._rows: list[Row] = []
         self._index: dict[str, int] = {}
 
@@ -99,6 +101,7 @@ class KeyedTable(DrawnLines):
         old_index = self._cursor_index
         self._rows = ordered
         self._index = {row.key: index for index, row in enumerate(ordered)}
+        self._widen(ordered)
         if self.cursor_key not in self._index:
             # Its row is gone: on to the one in its place.
             place = min(max(old_index, 0), len(ordered) - 1)
@@ -107,6 +110,26 @@ class KeyedTable(DrawnLines):
             self.show_line(self._cursor_index)
         self.set_line_count(len(ordered))
         self.refresh()
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Show these columns, as wide as the next rows need."""
+        self.columns = columns
+        self._texts, self._fitted = {}, None
+
+    def _widen(self, rows: Sequence[Row]) -> None:
+        """Make room for the texts of these rows; none is taken back, or columns would waver."""
+        keys = [one.key for one in self.columns if one.most]
+        for key, width in text_widths(rows, keys).items():
+            if width > self._texts.get(key, 0):
+                self._texts[key], self._fitted = width, None
+
+    @property
+    def fitted(self) -> Fitted:
+        """The columns for which there is room, with their widths. Each line asks for it."""
+        room = self.size.width - MARGIN
+        if self._fitted is None or self._fitted[0] != room:
+            self._fitted = room, fit_columns(self.columns, room, self._texts)
+        return self._fitted[1]
 
     def sort_next(self) -> None:
         """Sort by the next column that can be, or as given after the last."""
@@ -136,7 +159,7 @@ class KeyedTable(DrawnLines):
 
     def _column_at(self, x: int) -> Column | None:
         end = MARGIN
-        for column, width in fit_columns(self.columns, self.size.width - MARGIN):
+        for column, width in self.fitted:
             end += width + 1
             if x < end:
                 return column
@@ -229,7 +252,7 @@ class KeyedTable(DrawnLines):
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
-        columns = fit_columns(self.columns, self.size.width - MARGIN)
+        columns = self.fitted
         if y == 0:
             return self.draw(title_pieces(columns, self.glyphs, self.order), "line--header")
         index = self.line_at(y)

@@ -1,20 +1,17 @@
 """A row and the titles of a table as pieces of one line. No I/O."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from rich.cells import cell_len
 
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Piece, Tone
-from delta_cli.dash.widgets.columns import Column
+from delta_cli.dash.widgets.columns import Column, Fitted
 from delta_cli.dash.widgets.rows import Order, Row
 from delta_cli.dash.words import fit
 
 #: Columns before the first: the cursor, and a sign.
 MARGIN: Final = 2
-
-Fitted = Sequence[tuple[Column, int]]
 
 
 def row_pieces(
@@ -27,12 +24,10 @@ def row_pieces(
         (sign, Tone.WARN if sign == "!" else Tone.STRONG),
     ]
     cells = row.cells
-    for column, width in columns:
+    for place, (column, width) in enumerate(columns):
         text, tone = cells.get(column.key, ("", Tone.PLAIN))
         if row.is_gone:
-            tone = Tone.MUTED
-            if column.most:
-                text = f"gone: {text}"
+            text, tone = text if place else "gone", Tone.MUTED
         pieces.append((_padded(text, column, width, glyphs) + " ", tone))
     return pieces
 

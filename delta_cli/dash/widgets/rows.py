@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from delta_cli.dash.tones import Piece
+from delta_cli.dash.words import shown_width
 
 Cells = Mapping[str, Piece]
 
@@ -43,6 +44,17 @@ class Order:
             (unknown if row.values.get(self.column) is None else known).append(row)
         known.sort(key=lambda row: row.values[self.column], reverse=self.is_reverse)
         return [*known, *unknown]
+
+
+def text_widths(rows: Iterable[Row], keys: Sequence[str]) -> dict[str, int]:
+    """How wide the widest text is among the values of these columns, for those that have texts."""
+    widths: dict[str, int] = {}
+    for row in rows:
+        for key in keys:
+            text = row.values.get(key, 0)
+            if text is None or isinstance(text, str):
+                widths[key] = max(shown_width(text), widths.get(key, 0))
+    return widths
 
 
 def frozen_order(before: Sequence[Row], rows: Iterable[Row], marks: set[str]) -> list[Row]:
