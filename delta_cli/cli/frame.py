@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from delta_cli.cli.tables import cut_to_width
+from delta_cli.cli.widths import cut_to_width
 
 #: Where every record of a watched list has the time of its look.
 SNAPSHOT_AT: Final = "snapshot_at"

@@ -11,17 +11,8 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final
 
-from delta_cli.cli.tables import (
-    BETWEEN,
-    NARROWEST,
-    cell,
-    cut_to_width,
-    limits_of,
-    room_for,
-    terminal_width,
-    width_of,
-    wrap_to_width,
-)
+from delta_cli.cli.tables import BETWEEN, NARROWEST, cell, limits_of, room_for
+from delta_cli.cli.widths import cut_to_width, terminal_width, width_of, wrap_to_width
 
 #: A column of times that is narrower than these shows the time of day alone, which takes 9.
 _WHOLE_TIME: Final = 20

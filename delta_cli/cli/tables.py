@@ -1,14 +1,14 @@
-"""Tables for people: cells made harmless, cut to fit, wide characters counted as wide."""
+"""Tables for people: cells made harmless, columns dropped, wrapped and cut to fit."""
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from delta_cli.cli.text import CUT, cut, harmless
+from delta_cli.cli.text import cut, harmless
+from delta_cli.cli.widths import cut_to_width, terminal_width, width_of, wrap_to_width
 
 #: Longer cells are cut; `-o json` has everything.
 LONGEST_CELL: Final = 254
@@ -74,13 +74,8 @@ def _blocks(columns: Sequence[str], cells: list[list[str]], width: int) -> str:
     return "\n\n".join(_drawn(block, [], style="plain") for block in blocks)
 
 
-def terminal_width() -> int:
-    """The columns of the terminal."""
-    return shutil.get_terminal_size().columns
-
-
 def _cells(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, markdown: bool = False
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, markdown: bool
 ) -> list[list[str]]:
     return [[cell(row.get(name), markdown=markdown) for name in columns] for row in rows]
 
@@ -146,45 +141,6 @@ def limits_of(widths: list[int], heads: list[int], room: int) -> list[int]:
                 break
             limits[widest] -= 1
     return limits
-
-
-def width_of(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth
-
-    width = wcswidth(text)
-    return width if width >= 0 else len(text)
-
-
-def cut_to_width(text: str, width: int) -> str:
-    """At most `width` columns of a terminal."""
-    if width_of(text) <= width:
-        return text
-    while text and width_of(text) > width - 1:
-        text = text[:-1]
-    return text + CUT
-
-
-def wrap_to_width(text: str, width: int) -> str:
-    """As many lines as it takes, broken between words where that is possible."""
-    lines: list[str] = []
-    while width_of(text) > width:
-        end = _longest_start(text, width)
-        space = text.rfind(" ", 1, end + 1)
-        end = space if space > 0 else end
-        lines.append(text[:end])
-        text = text[end:].lstrip()
-    return "\n".join([*lines, text])
-
-
-def _longest_start(text: str, width: int) -> int:
-    """How many characters fit, at least one."""
-    end = min(len(text), width)
-    while end > 1 and width_of(text[:end]) > width:
-        end -= 1
-    return end
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delta_cli.cli.streamed_table import NOTHING, TIME_OF_DAY, Layout, Narrowing, layout_for
-from delta_cli.cli.tables import width_of
+from delta_cli.cli.widths import width_of
 from tests.support.command_line import CommandLine
 
 AT = datetime(2026, 5, 1, 9, 8, 7, tzinfo=UTC)

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from delta_cli.cli.tables import cell, cut_to_width, dropped, fit, width_of, wrap_to_width
+from delta_cli.cli.tables import cell, dropped, fit
 from delta_cli.cli.text import escape_json, harmless, harmless_lines
+from delta_cli.cli.widths import cut_to_width, width_of, wrap_to_width
 
 DANGEROUS = ["\x1b", "\x07", "\x9b", "\x7f", "\u202e", "\u2066", "\u200f", "\ufeff", "\u2028"]
 
