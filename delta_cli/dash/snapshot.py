@@ -20,7 +20,8 @@ from delta_cli.engine.store.overview import GrantOf, LaneDue, LanePending
 
 #: A worker that is silent for so long may be lost: three heartbeats.
 SILENT_S: Final = 15.0
-_FAILURES: Final = 3
+#: So many failures in a row are no bad luck any more.
+MANY_FAILURES: Final = 3
 _WAITS_S: Final = 60.0
 #: Looking takes time, and short intervals are soon over.
 _LATE_S: Final = 5.0
@@ -135,7 +136,7 @@ def _of_ticks(snapshot: Snapshot) -> list[Alert]:
         return [Alert("workers", "", "no worker runs")] if snapshot.controllers else []
     found: list[Alert] = []
     for tick in snapshot.ticks:
-        if tick.consecutive_failures >= _FAILURES:
+        if tick.consecutive_failures >= MANY_FAILURES:
             text = f"tick {tick.name} failed {tick.consecutive_failures} times in a row"
             found.append(Alert("ticks", tick.name, text))
         elif is_overdue(tick, snapshot.at):
@@ -148,7 +149,7 @@ def _of_controllers(snapshot: Snapshot) -> list[Alert]:
     return [
         Alert("controllers", one.kind, f"the informer of {one.kind} failed {one.inform_failures}x")
         for one in snapshot.controllers
-        if one.inform_failures >= _FAILURES
+        if one.inform_failures >= MANY_FAILURES
     ]
 
 

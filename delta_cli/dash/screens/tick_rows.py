@@ -4,14 +4,13 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from delta_cli.dash.snapshot import Snapshot, is_overdue, overdue_s
+from delta_cli.dash.snapshot import MANY_FAILURES, Snapshot, is_overdue, overdue_s
 from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import age, clock, count, milliseconds, shown, since, until
 from delta_cli.engine.model import TickOutcome, TickRow, TickRun
 
-_MANY: Final = 3
 TICK_COLUMNS: Final = (
     Column("name", "TICK", 10, most=30, first=20),
     Column("success", "LAST OK", 7, right=True),
@@ -66,7 +65,7 @@ def state_of(tick: TickRow, now: datetime) -> Piece:
 
 
 def _row(tick: TickRow, now: datetime) -> Row:
-    is_bad = tick.consecutive_failures >= _MANY or is_overdue(tick, now)
+    is_bad = tick.consecutive_failures >= MANY_FAILURES or is_overdue(tick, now)
     values = {
         "name": tick.name,
         "interval": tick.interval_s,
