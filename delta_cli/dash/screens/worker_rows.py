@@ -128,7 +128,7 @@ def worker_text(worker: WorkerRow, snapshot: Snapshot, now: datetime) -> Text:
         "paused": pause_words(pause, now) or "no",
     }
     pieces = [piece for name, words in facts.items() for piece in _fact(name, words)]
-    pieces += [(f"{'last error':<12}", Tone.MUTED), (f"{shown(worker.last_error)}", Tone.WARN)]
+    pieces += [(f"{'last error':<12}", Tone.MUTED), (shown(worker.last_error), Tone.WARN)]
     return text_of(pieces)
 
 
