@@ -1,6 +1,6 @@
 """Events and gaps as lines of a log: one each, or as many as their errors need."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.messages import Gap
 from delta_cli.dash.sizes import BROAD, WIDE
 from delta_cli.dash.tones import OF_CATEGORY, OF_STATE, Piece, Tone
-from delta_cli.dash.words import age, chopped, clock, fit, milliseconds, shown
+from delta_cli.dash.words import age, chopped, clock, fit, milliseconds, shown, shown_width
 from delta_cli.engine.model import Event, EventCategory
 
 Entry = Event | Gap
@@ -18,6 +18,11 @@ Entry = Event | Gap
 _LONGEST: Final = 4_000
 _MOST_LINES: Final = 20
 _INDENT: Final = " " * 14
+#: Columns: names have so many at least, errors so many before names have more, and names at most
+#: so many where that is more than half of the room that both share.
+_NAME_LEAST: Final = 24
+_ERROR_LEAST: Final = 16
+_NAME_MOST: Final = 60
 _WORDS: Final = {
     EventCategory.OBJECT_INVALIDATED: "invalid",
     EventCategory.OBJECT_RETRIED: "retried",
@@ -33,34 +38,54 @@ class Line:
     more: str | None = None
 
 
-def lines_of(entry: Entry, width: int, *, wraps: bool) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """How wide the widest name (as kind/id) and the widest namespace of a log are."""
+
+    name: int = 0
+    namespace: int = 0
+
+    def over(self, entries: Iterable[Entry]) -> "Longest":
+        """The same with these entries."""
+        events = [one for one in entries if isinstance(one, Event)]
+        return Longest(
+            max([self.name, *(shown_width(_name(one)) for one in events)]),
+            max([self.namespace, *(shown_width(one.namespace) for one in events)]),
+        )
+
+
+def lines_of(entry: Entry, width: int, longest: Longest, *, wraps: bool) -> list[Line]:
     """The lines of an entry. Not wrapped, its error is cut where the line ends."""
     if isinstance(entry, Gap) or entry.error is None or not wraps:
         return [Line(entry)]
     said = shown(entry.error[:_LONGEST])
     # Whatever the sign of a cut is, it is one column wide.
-    taken = sum(cell_len(words) for words, _ in _head(entry, width, cut="~")) + 1
+    taken = _width_of([*_head(entry, width, longest, cut="~"), *_actor(entry)]) + 1
     if taken + cell_len(said) <= width:
         return [Line(entry)]
     pieces = chopped(said, max(20, width - len(_INDENT) - 1))[:_MOST_LINES]
     return [Line(entry), *(Line(entry, piece) for piece in pieces)]
 
 
-def draw_line(line: Line, width: int, glyphs: Glyphs, *, wraps: bool) -> list[Piece]:
+def draw_line(
+    line: Line, width: int, longest: Longest, glyphs: Glyphs, *, wraps: bool
+) -> list[Piece]:
     """A line in pieces."""
     entry = line.entry
     if isinstance(entry, Gap):
         return [(gap_words(entry, glyphs), Tone.WARN)]
     if line.more is not None:
         return [(_INDENT + line.more, Tone.WARN)]
-    pieces = _head(entry, width, glyphs.cut)
+    pieces = _head(entry, width, longest, glyphs.cut)
+    for words, tone in _actor(entry):
+        pieces.append((fit(words, width - _width_of(pieces), cut=glyphs.cut), tone))
     if entry.error is None:
         return pieces
     said = f" {shown(entry.error[: 4 * width])}"
-    taken = sum(cell_len(words) for words, _ in pieces)
-    if wraps and taken + cell_len(said) > width:
+    left = width - _width_of(pieces)
+    if wraps and cell_len(said) > left:
         return pieces  # it follows below
-    return [*pieces, (fit(said, width - taken, cut=glyphs.cut), Tone.WARN)]
+    return [*pieces, (fit(said, left, cut=glyphs.cut), Tone.WARN)]
 
 
 def gap_words(gap: Gap, glyphs: Glyphs) -> str:
@@ -73,26 +98,48 @@ def gap_words(gap: Gap, glyphs: Glyphs) -> str:
     )
 
 
-def _head(event: Event, width: int, cut: str) -> list[Piece]:
-    """An event without its error."""
+def _head(event: Event, width: int, longest: Longest, cut: str) -> list[Piece]:
+    """An event without its actor and its error."""
     is_wide = width >= WIDE
     word, tone = event_word(event)
-    name_width = 60 if width >= BROAD else 34 if is_wide else 24
-    namespace_width = 14 if is_wide else 9
-    pieces: list[Piece] = [
+    before: list[Piece] = [
         (f" {clock(event.at, thousandths=is_wide)} ", Tone.MUTED),
         (f"{word:<9}", tone),
-        (_column(shown(f"{event.kind}/{event.object_id}"), name_width, cut), Tone.PLAIN),
-        (_column(shown(event.namespace), namespace_width, cut), Tone.MUTED),
+    ]
+    after: list[Piece] = [
         (f"{f'a{event.attempt}/{event.max_attempts}':<7}", Tone.MUTED),
         (f"{milliseconds(event.duration_ms):>7} ", Tone.MUTED),
     ]
     if is_wide:
         worker = "" if event.worker is None else f"w{event.worker}"
-        pieces.append((f"{worker:<7}", Tone.MUTED))
-    if event.actor is not None:
-        pieces.append((f" by {shown(event.actor)}", Tone.STRONG))
-    return pieces
+        after.append((f"{worker:<7}", Tone.MUTED))
+    left = width - _width_of([*before, *after])
+    namespace_width = min(longest.namespace + 1, 20 if width >= BROAD else 14 if is_wide else 9)
+    name_width = _name_width(left - namespace_width, longest)
+    return [
+        *before,
+        (_column(shown(_name(event)), name_width, cut), Tone.PLAIN),
+        (_column(shown(event.namespace), namespace_width, cut), Tone.MUTED),
+        *after,
+    ]
+
+
+def _name_width(room: int, longest: Longest) -> int:
+    """How much of the room that names and errors share is for names: they come first."""
+    most = min(max(_NAME_LEAST, room - _ERROR_LEAST), max(_NAME_MOST, room // 2))
+    return min(longest.name + 1, most)
+
+
+def _name(event: Event) -> str:
+    return f"{event.kind}/{event.object_id}"
+
+
+def _actor(event: Event) -> list[Piece]:
+    return [] if event.actor is None else [(f" by {shown(event.actor)}", Tone.STRONG)]
+
+
+def _width_of(pieces: Iterable[Piece]) -> int:
+    return sum(cell_len(words) for words, _ in pieces)
 
 
 def event_word(event: Event) -> tuple[str, Tone]:
@@ -111,8 +158,9 @@ def event_words(entries: Sequence[Entry], glyphs: Glyphs) -> str:
 def _words(entry: Entry, glyphs: Glyphs) -> str:
     if isinstance(entry, Gap):
         return gap_words(entry, glyphs)
-    head = "".join(words for words, _ in _head(entry, BROAD, glyphs.cut)).rstrip()
-    return head if entry.error is None else f"{head} {shown(entry.error)}"
+    head = _head(entry, BROAD, Longest().over([entry]), glyphs.cut)
+    said = "".join(words for words, _ in [*head, *_actor(entry)]).rstrip()
+    return said if entry.error is None else f"{said} {shown(entry.error)}"
 
 
 def _column(text: str, width: int, cut: str) -> str:

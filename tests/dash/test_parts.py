@@ -2,13 +2,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.cells import cell_len
 
 from delta_cli.dash import serving
 from delta_cli.dash.actions import Plan
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.diffing import aligned
 from delta_cli.dash.event_lines import Line as LogLine
-from delta_cli.dash.event_lines import draw_line, lines_of
+from delta_cli.dash.event_lines import Longest, draw_line, lines_of
 from delta_cli.dash.filters import parse
 from delta_cli.dash.glyphs import UNICODE, bars
 from delta_cli.dash.history import History
@@ -200,16 +201,39 @@ def test_text_is_chopped_at_spaces_and_by_columns() -> None:
 
 def test_a_long_error_takes_further_lines_only_where_lines_are_wrapped() -> None:
     event = replace(_event(NOW), error="word " * 40, category=EventCategory.OBJECT_FAILED)
-    assert len(lines_of(event, 80, wraps=False)) == 1
-    lines = lines_of(event, 80, wraps=True)
+    longest = Longest().over([event])
+    assert len(lines_of(event, 80, longest, wraps=False)) == 1
+    lines = lines_of(event, 80, longest, wraps=True)
     drawn = ["".join(words for words, _ in _drawn(line)) for line in lines]
     assert " ".join(" ".join(drawn[1:]).split()) == ("word " * 40).strip()
     assert max(map(len, drawn)) <= 80
-    assert len(lines_of(replace(event, error="brief"), 120, wraps=True)) == 1
+    assert len(lines_of(replace(event, error="brief"), 120, longest, wraps=True)) == 1
 
 
 def _drawn(line: LogLine) -> list[Piece]:
-    return draw_line(line, 80, UNICODE, wraps=True)
+    return draw_line(line, 80, Longest().over([line.entry]), UNICODE, wraps=True)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160, 240])
+def test_a_line_of_the_log_has_room_for_the_name_before_the_error(width: int) -> None:
+    uuid = "0b9f3c1e-7d1a-4c55-9e0b-1c2d3e4f5a6b"
+    event = replace(_event(NOW), object_id=uuid, kind="user", error="word " * 40, worker=1)
+    entries = [replace(event, object_id="x", error=None), event]
+    longest = Longest().over(entries)
+    drawn = [draw_line(LogLine(entry), width, longest, UNICODE, wraps=False) for entry in entries]
+    lines = ["".join(words for words, _ in pieces) for pieces in drawn]
+    assert (f"user/{uuid}" in lines[1]) is (width >= 120)
+    assert "user/0b9f3c1e-7d1a-4c5" in lines[1] and "word word" in lines[1]
+    assert max(map(cell_len, lines)) <= width
+    assert lines[0].index("default") == lines[1].index("default")
+
+
+def test_who_acted_is_cut_where_the_line_ends() -> None:
+    event = replace(_event(NOW), actor="somebody-with-a-name-that-is-long")
+    line = "".join(words for words, _ in _drawn(LogLine(event)))
+    assert len(line) <= 80 and " by somebody" in line
+    narrow = draw_line(LogLine(event), 60, Longest().over([event]), UNICODE, wraps=False)
+    assert "".join(words for words, _ in narrow).endswith(UNICODE.cut)
 
 
 def test_two_objects_stand_side_by_side_with_a_sign_where_they_differ() -> None:

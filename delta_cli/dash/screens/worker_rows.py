@@ -16,7 +16,7 @@ from delta_cli.dash.words import age, count, pause_words, short_count, shown, si
 from delta_cli.engine.model import PauseScope, WorkerRow
 
 WORKER_COLUMNS: Final = (
-    Column("id", "ID", 4, right=True, most=8),
+    Column("id", "ID", 5, right=True),
     Column("host", "HOST", 8, drop=2, most=24),
     Column("beat", "BEAT", 5, right=True),
     Column("in_flight", "INFL/MAX", 8, right=True),

@@ -51,13 +51,18 @@ class DrawnLines(ScrollView, can_focus=True):
         return super().render_lines(crop)
 
     @property
+    def line_width(self) -> int:
+        """How wide a line is, beside the place of the scrollbar."""
+        return self.scrollable_content_region.width
+
+    @property
     def visible_lines(self) -> int:
         """How many lines there is room for below the header."""
         return max(1, self.size.height - self.header_lines)
 
     def set_line_count(self, count: int) -> None:
         """So many lines there are: the scrollbar follows."""
-        size = Size(self.size.width, count + self.header_lines)
+        size = Size(self.line_width, count + self.header_lines)
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -86,7 +91,7 @@ class DrawnLines(ScrollView, can_focus=True):
         base = self._base
         for name in under:
             base += self.style_of(name)
-        width = self.size.width
+        width = self.line_width
         segments: list[Segment] = []
         left = width
         for words, tone in pieces:

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from delta_cli.dash.event_lines import Entry, Line, draw_line, lines_of
+from delta_cli.dash.event_lines import Entry, Line, Longest, draw_line, lines_of
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Tone
 from delta_cli.dash.widgets.drawn_lines import DrawnLines
@@ -59,6 +59,7 @@ class EventLog(DrawnLines):
         self.wraps: bool = False
         self._entries: deque[Entry] = deque(maxlen=ring)
         self._lines: deque[Line] = deque(maxlen=ring)
+        self._longest: Longest = Longest()
         self._cursor: int = -1
         self._width: int = 0
 
@@ -71,6 +72,7 @@ class EventLog(DrawnLines):
         """Show these instead, from the end."""
         self._entries.clear()
         self._entries.extend(entries)
+        self._longest = Longest().over(self._entries)
         self._break_lines()
         self.follow()
 
@@ -78,6 +80,7 @@ class EventLog(DrawnLines):
         """More at the end. Held, the same lines stay in sight, until the ring has lost them."""
         if not entries:
             return
+        self._widen(entries)
         self._entries.extend(entries)
         lines = [line for entry in entries for line in self._lines_of(entry)]
         lost = max(0, len(self._lines) + len(lines) - (self._lines.maxlen or 0))
@@ -90,6 +93,14 @@ class EventLog(DrawnLines):
             self._lose(lost)
             self._tell()
         self.refresh()
+
+    def _widen(self, entries: Sequence[Entry]) -> None:
+        """Make room for the names of more entries: that moves where errors begin and break."""
+        longest = self._longest.over(entries)
+        if longest != self._longest:
+            self._longest = longest
+            if self.wraps:
+                self._break_lines()
 
     def _lose(self, lines: int) -> None:
         """The oldest lines are gone: what is in sight moves up with its text."""
@@ -106,7 +117,7 @@ class EventLog(DrawnLines):
     def _break_lines(self) -> None:
         """Make all lines anew; the cursor stays with its entry."""
         held = self._entry_under_cursor
-        self._width = self.size.width
+        self._width = self.line_width
         self._lines.clear()
         self._lines.extend(line for entry in self._entries for line in self._lines_of(entry))
         self.set_line_count(len(self._lines))
@@ -119,7 +130,7 @@ class EventLog(DrawnLines):
         self.refresh()
 
     def _lines_of(self, entry: Entry) -> list[Line]:
-        return lines_of(entry, self._width, wraps=self.wraps)
+        return lines_of(entry, self._width, self._longest, wraps=self.wraps)
 
     def follow(self) -> None:
         """Go to the end and stay there."""
@@ -136,7 +147,7 @@ class EventLog(DrawnLines):
 
     def on_resize(self) -> None:
         """The end stays in sight."""
-        if self.wraps and self._width != self.size.width:
+        if self.wraps and self._width != self.line_width:
             self._break_lines()
             return
         self.set_line_count(len(self._lines))
@@ -215,5 +226,6 @@ class EventLog(DrawnLines):
             return self.draw([(words, Tone.MUTED)])
         line = self._lines[index]
         is_under = self.has_focus and line.entry is self._entry_under_cursor
-        pieces = draw_line(line, self.size.width, self.glyphs, wraps=self.wraps)
+        width = self.line_width
+        pieces = draw_line(line, width, self._longest, self.glyphs, wraps=self.wraps)
         return self.draw(pieces, *(("line--cursor",) if is_under else ()))

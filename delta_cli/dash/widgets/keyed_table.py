@@ -126,7 +126,7 @@ class KeyedTable(DrawnLines):
     @property
     def fitted(self) -> Fitted:
         """The columns for which there is room, with their widths. Each line asks for it."""
-        room = self.size.width - MARGIN
+        room = self.line_width - MARGIN
         if self._fitted is None or self._fitted[0] != room:
             self._fitted = room, fit_columns(self.columns, room, self._texts)
         return self._fitted[1]
