@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame
-from delta_cli.cli.stdout import flush, write
+from delta_cli.cli.stdout import has_room, write
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
 from delta_cli.cli.tables import cell, draw
 from delta_cli.cli.talk import note
@@ -81,7 +81,6 @@ def write_list(
                 header=view.header,
             )
             _line(text)
-    flush()
 
 
 def use_view(view: View) -> None:
@@ -130,13 +129,11 @@ def write_object(record: Record, form: Format) -> None:
             rows = [{"field": name, "value": value} for name, value in record.items()]
             is_markdown = form is Format.MARKDOWN
             _line(draw(["field", "value"], rows, markdown=is_markdown, wrapped=("value",)))
-    flush()
 
 
 def write_text(text: str) -> None:
     """Print text of our own, as it is."""
     _line(text)
-    flush()
 
 
 def remark(text: str) -> None:
@@ -165,18 +162,18 @@ class Screen:
         self._last: Frame | None = None
 
     def __enter__(self) -> Self:
-        _draw(ENTER)
+        write(ENTER)
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
         """Leave the last look where the person goes on typing."""
-        _draw(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
+        write(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
 
     def show(self, frame: Frame) -> None:
         """Draw it."""
         self._last = frame
         size = shutil.get_terminal_size()
-        _draw(frame.screenful(size.columns, size.lines))
+        write(frame.screenful(size.columns, size.lines))
 
 
 class Paper:
@@ -198,7 +195,6 @@ class Paper:
                 _line(line)
             for text in frame.remarks:
                 note(text)
-            flush()
         self._last = frame
 
 
@@ -219,7 +215,7 @@ def check_streamed(columns: Sequence[str]) -> None:
 
 
 class Stream:
-    """Prints records one by one, each flushed at once. `table` has the widths of its columns.
+    """Prints records one by one, each at once. `table` has the widths of its columns.
 
     `narrowing`: what a narrow terminal does without, unless the person chose the columns.
     `colours` are ANSI codes by state, for tables on a terminal.
@@ -260,7 +256,6 @@ class Stream:
                 _line("|" + "---|" * len(self._markdown))
             case Format.JSON | Format.JSONL:
                 return
-        flush()
 
     def write(self, record: Record) -> None:
         """Print one record; JSON is printed at the end, as one array."""
@@ -268,7 +263,6 @@ class Stream:
         match self._form:
             case Format.JSON:
                 self._array.append(record)
-                return
             case Format.JSONL:
                 _line(_json(record))
             case Format.CSV:
@@ -278,19 +272,32 @@ class Stream:
             case Format.MARKDOWN:
                 cells = [cell(record.get(name), markdown=True) for name in self._markdown]
                 _line("| " + " | ".join(cells) + " |")
-        flush()
 
     def close(self) -> None:
         """Print what could not be printed before."""
         if self._form is Format.JSON:
             _line(_json(self._array, indent=2))
-            flush()
 
 
 def may_colour() -> bool:
     """Whether stdout is a terminal that takes colours."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain
+
+
+async def until_room() -> None:
+    """Until the reader has taken so much that more can be printed; the event loop runs on."""
+    if has_room():
+        return
+    import asyncio
+
+    loop, taken = asyncio.get_running_loop(), asyncio.Event()
+    descriptor = sys.stdout.fileno()
+    loop.add_writer(descriptor, taken.set)
+    try:
+        await taken.wait()
+    finally:
+        loop.remove_writer(descriptor)
 
 
 def when_closed(
@@ -351,8 +358,3 @@ def _line(text: str) -> None:
         write(f"{text}\n")
     else:
         _frame.lines.append(text)
-
-
-def _draw(text: str) -> None:
-    write(text)
-    flush()

@@ -1,21 +1,51 @@
-"""Stdout as a stream: written, handed over, and given up quietly when nobody reads it any more.
+"""Stdout as a stream: written, and given up quietly when nobody reads it any more.
 
 `output.py` lays out what is written here; the version, which comes first of all, needs no layout.
 """
 
 import contextlib
 import os
+import select
 import sys
+from typing import Final
+
+from delta_cli.cli.talk import ended_by_signals
+
+#: Characters that a pipe which has room takes without blocking, however they are encoded: it has
+#: room when it takes PIPE_BUF bytes, which are no fewer than these of POSIX.
+_PART: Final = (512 if sys.platform == "win32" else select.PIPE_BUF) // 4
 
 
 def write(text: str) -> None:
-    """Print text as it is."""
-    sys.stdout.write(text)
+    """Print text as it is, and hand it over. Raises BrokenPipeError when nobody reads any more.
+
+    Nothing of it is kept, so that the process can end although a reader stands still; it waits for
+    such a reader until a signal.
+    """
+    for begin in range(0, len(text), _PART):
+        if not has_room():
+            _wait_for_room()
+        sys.stdout.write(text[begin : begin + _PART])
+        sys.stdout.flush()
 
 
 def flush() -> None:
-    """Hand over what was printed. Raises BrokenPipeError when nobody reads any more."""
+    """Hand over what others printed. Raises BrokenPipeError when nobody reads any more."""
     sys.stdout.flush()
+
+
+def has_room() -> bool:
+    """Whether something can be written without waiting for the reader."""
+    try:
+        return bool(select.select([], [sys.stdout], [], 0)[1])
+    except (OSError, ValueError):  # no file of the system's, or Windows
+        return True
+
+
+def _wait_for_room() -> None:
+    """Wait here and not in the write, which no signal would end: an event loop takes them all."""
+    with ended_by_signals():
+        select.select([], [sys.stdout], [])
 
 
 def close_quietly() -> None:

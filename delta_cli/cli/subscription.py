@@ -131,6 +131,9 @@ class _Follower:
             printed += 1
             if printed == self._options.limit:
                 return
+            # Before the next is asked for, by which this one counts as handled. Meanwhile a signal
+            # ends it, and the server is rid of what it has to tell us.
+            await output.until_room()
 
     async def _finish(self, subscription: "Subscription", stream: output.Stream) -> None:
         """All that was handed out is printed now, also the last."""

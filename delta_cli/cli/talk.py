@@ -56,7 +56,7 @@ def confirm(question: str, *, typed: str | None = None) -> bool | None:
     if not is_interactive():
         return None
     expected = "[y/N]" if typed is None else f"Type {harmless_lines(typed)} to go on:"
-    with _ended_by_signals():
+    with ended_by_signals():
         write_stderr(f"{harmless_lines(question)} {expected} ")
         answer = sys.stdin.readline()
     if not answer.endswith("\n"):
@@ -66,8 +66,8 @@ def confirm(question: str, *, typed: str | None = None) -> bool | None:
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Generator[None]:
-    """Let signals end a question at once: no event loop looks at them while it waits."""
+def ended_by_signals() -> Generator[None]:
+    """Let signals end a wait at once in which no event loop looks at them, as for an answer."""
     handlers = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
