@@ -34,6 +34,20 @@ def progress_bar(label: str, form: Format = Format.TABLE) -> Generator[Advance]:
 
 
 @contextlib.contextmanager
+def progress_of_rest(label: str, form: Format = Format.TABLE) -> Generator[Callable[[int], None]]:
+    """What is called with how many are left; in all, there are the most that were ever left."""
+    total = 0
+    with progress_bar(label, form) as advance:
+
+        def tell(left: int) -> None:
+            nonlocal total
+            total = max(total, left)
+            advance(total - left, total)
+
+        yield tell
+
+
+@contextlib.contextmanager
 def _bar(label: str) -> Generator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -105,7 +105,7 @@ def _supervise(
         announce_embedded()
     # What a protected profile asks for has been answered here, for all of them.
     words = [*without_processes(sys.argv[1:]), "--yes"]
-    supervisor = Supervisor(words, processes, drain=drain)
+    supervisor = Supervisor(words, processes, drain=drain, form=form or Format.TABLE)
     code = run_async(supervisor.run())
     if form is not None:
         output.write_object(supervisor.totals(), form)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, fields
@@ -51,7 +52,10 @@ class Inherited:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a child tells: that it works, with `began` (the database's time); later, what it did."""
+    """What a child tells: that it works, with `began` (the database's time); later, what it did.
+
+    In a drain it tells now and then how many resources are `left`, to it and to all others.
+    """
 
     pid: int
     began: str | None = None
@@ -59,6 +63,7 @@ class Report:
     failed: int = 0
     deleted: int = 0
     returned: int = 0
+    left: int | None = None
 
     def to_line(self) -> bytes:
         """One line, short enough that lines of many writers to one pipe never mix."""
@@ -119,6 +124,11 @@ class Supervised:
                 returned=summary.returned,
             )
         )
+
+    def report_left(self, count: int) -> None:
+        """Tell how many are left. Not to a supervisor that stands still: works must not wait."""
+        if select.select([], [self._inherited.reports], [], 0)[1]:
+            self._report(Report(os.getpid(), left=count))
 
     def _report(self, report: Report) -> None:
         with contextlib.suppress(OSError):  # the supervisor has died

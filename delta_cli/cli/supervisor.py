@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,8 @@ from delta_cli.cli import shapes
 from delta_cli.cli.child import Child
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.line_pipe import LinePipe
+from delta_cli.cli.output import Format
+from delta_cli.cli.progress import progress_of_rest
 from delta_cli.cli.restarting import AfterEnd, ChildEnd, after_end, delay_before_restart
 from delta_cli.cli.stopping import StopSignals
 from delta_cli.cli.supervised import Inherited, Report
@@ -75,7 +77,8 @@ def without_processes(words: Sequence[str]) -> list[str]:
 class Supervisor:
     """Keeps `count` processes of `delta` with the same `words` running.
 
-    `patience_s`: how long after a hard stop those that have not ended are killed.
+    `form`: how far a drain is, is told as this way of printing data has it. `patience_s`: how long
+    after a hard stop those that have not ended are killed.
     """
 
     def __init__(
@@ -84,11 +87,14 @@ class Supervisor:
         count: int,
         *,
         drain: bool,
+        form: Format = Format.TABLE,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._words: Sequence[str] = words
         self._count: int = count
         self._drain: bool = drain
+        self._form: Format = form
+        self._tell_left: Callable[[int], None] | None = None
         self._patience_s: float = patience_s
         self._signals: StopSignals = StopSignals(self._on_first_signal, self._stop_at_once)
         self._children: dict[int, Child] = {}
@@ -109,6 +115,8 @@ class Supervisor:
             reports = LinePipe(self._take_reports)
             files.callback(reports.close)
             files.callback(reports.close_write_end)
+            if self._drain:
+                self._tell_left = files.enter_context(progress_of_rest("working", self._form))
             await self._keep_all(_inherited(files, reports), reports)
         self._log_summary(time.monotonic() - began)
         return self._exit_code()
@@ -175,13 +183,19 @@ class Supervisor:
     def _take_reports(self, lines: bytes) -> None:
         for line in lines.splitlines():
             report = Report.from_line(line)
-            if report.began is None:
+            if report.left is not None:
+                if self._tell_left is not None:
+                    self._tell_left(report.left)
+            elif report.began is not None:
+                self._take_start(report.pid, report.began)
+            else:
                 self._reports.append(report)
-                continue
-            self._working.add(report.pid)
-            self._any_works.set()
-            if self._drain and self._drain_began is None:
-                self._drain_began = datetime.fromisoformat(report.began)
+
+    def _take_start(self, pid: int, began: str) -> None:
+        self._working.add(pid)
+        self._any_works.set()
+        if self._drain and self._drain_began is None:
+            self._drain_began = datetime.fromisoformat(began)
 
     # Ending
 

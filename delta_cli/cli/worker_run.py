@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.metrics import metrics_server
 from delta_cli.cli.output import Format
-from delta_cli.cli.progress import progress_bar
+from delta_cli.cli.progress import progress_of_rest
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.stopping import StopSignals, end_within
@@ -24,6 +24,7 @@ from delta_cli.engine.states import ResourceState
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
+    from delta_cli.engine.model import Status
     from delta_cli.engine.runtime import WorkerSummary
 
 log = logging.getLogger(__name__)
@@ -83,14 +84,15 @@ class WorkerRun:
             metrics_server(client, self._metrics_port),
         ):
             self._limit(client)
-            began = (await client.status()).at
+            before = await client.status()
+            began = before.at
             await client.start(namespaces=self._namespaces)
             self._client = client
             if self._supervised is not None:
                 self._supervised.report_start(began)
             if drain:
                 await self._until_any(
-                    self._drain(client), self._signals.first.wait(), client.wait()
+                    self._drain(client, before), self._signals.first.wait(), client.wait()
                 )
             else:
                 await self._until_any(self._signals.first.wait(), client.wait())
@@ -128,24 +130,26 @@ class WorkerRun:
             return ExitCode.SOME_FAILED
         return ExitCode.DONE
 
-    async def _drain(self, client: "Client") -> None:
-        """Until nothing is due, showing how far it is."""
-        with progress_bar("working", self._form or Format.TABLE) as advance:
+    async def _drain(self, client: "Client", before: "Status") -> None:
+        """Until nothing is due, telling how far it is; the supervisor shows it, if there is one."""
+        supervised = self._supervised
+        with (
+            progress_of_rest("working", self._form or Format.TABLE)
+            if supervised is None
+            else nullcontext(supervised.report_left)
+        ) as tell_left:
+            tell_left(self._left(client, before))
             draining = asyncio.create_task(client.wait_until_drained())
-            total = 0
             while not draining.done():
                 await asyncio.wait([draining], timeout=_LOOK_INTERVAL_S)
                 with suppress(ConnectionFailed):  # the worker waits for the database, and says so
-                    left = await self._left(client)
-                    total = max(total, left)
-                    advance(total - left, total)
+                    tell_left(self._left(client, await client.status()))
             await draining
 
-    async def _left(self, client: "Client") -> int:
-        kinds = (await client.status()).kinds
+    def _left(self, client: "Client", status: "Status") -> int:
         return sum(
             kind.due + kind.states.get(ResourceState.PENDING, 0)
-            for kind in kinds
+            for kind in status.kinds
             if kind.kind in client.controllers
             and (self._namespaces is None or kind.namespace in self._namespaces)
         )

@@ -44,8 +44,9 @@ def test_a_migration_tells_how_far_it_is(here: Here, empty_dsn: str) -> None:
 def test_a_drain_tells_how_far_it_is_and_what_it_did(shop: CommandLine, inform: Inform) -> None:
     inform("a", "b", c="bad")
     done = shop("run", "--drain", "--log-level", "error", "-o", "jsonl").expect(8)
-    last = progress_in(done.err)[-1]
-    assert (last["progress"], last["done"]) == ("working", last["total"])
+    first, *_, last = progress_in(done.err)
+    assert first == {"progress": "working", "done": 0, "total": 3}
+    assert last == {"progress": "working", "done": 3, "total": 3}
     assert list(done.lines()[0]) == list(shapes.DRAINED)
     assert done.lines() == [{"synced": 2, "failed": 1, "deleted": 0, "returned": 0}]
     quiet = shop("run", "--drain", "--log-level", "error").expect(0)
@@ -53,15 +54,18 @@ def test_a_drain_tells_how_far_it_is_and_what_it_did(shop: CommandLine, inform: 
     assert "belongs to --drain" in shop("run", "-o", "json").expect(2).err
 
 
-def test_processes_that_drain_tell_once_what_they_did(shop: CommandLine, inform: Inform) -> None:
+def test_processes_that_drain_tell_once_how_far_they_are_and_what_they_did(
+    shop: CommandLine, inform: Inform
+) -> None:
     inform(*map(str, range(20)))
-    words = ("run", "--drain", "--processes", "2", "--log-level", "error", "-o", "json")
-    assert shop(*words).expect(0).json() == {
-        "synced": 20,
-        "failed": 0,
-        "deleted": 0,
-        "returned": 0,
-    }
+    words = ("run", "--drain", "--processes", "2", "--log-level", "error")
+    done = shop(*words, "-o", "jsonl").expect(0)
+    assert done.lines() == [{"synced": 20, "failed": 0, "deleted": 0, "returned": 0}]
+    first, *_, last = progress_in(done.err)
+    assert first == {"progress": "working", "done": 0, "total": 20}
+    assert last == {"progress": "working", "done": 20, "total": 20}
+    quiet = shop(*words, "-o", "json").expect(0)
+    assert (quiet.json()["synced"], quiet.err) == (0, "")
 
 
 def test_the_demo_tells_how_far_it_is(delta: CommandLine) -> None:
@@ -79,6 +83,7 @@ def test_the_demo_tells_how_far_it_is(delta: CommandLine) -> None:
         (("delete", "item", "--all", "--yes"), "delete"),
         (("inform", "item", "--object", '{"id": "c"}'), "informing"),
         (("run", "--drain"), "working"),
+        (("run", "--drain", "--processes", "2"), "working"),
         (("migrate", "--schema", "another"), "migrating"),
         (("demo", "--source", ".", "--target", "../mirror"), "mirroring"),
     ],
