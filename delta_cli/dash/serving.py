@@ -1,11 +1,14 @@
 """Shows the dashboard in browsers on this machine: a process of its own for each visitor.
 
 The server of textual-serve asks nobody who they are. So this one listens on the loopback alone, and
-refuses what a page from elsewhere sends it: a browser would open a socket to it for any site.
+refuses what a page from elsewhere sends it: a browser would open a socket to it for any site. Its
+page loads nothing from elsewhere either: the machine may reach nothing else.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +17,11 @@ from delta_cli.engine.errors import ConfigError
 HOST: Final = "127.0.0.1"
 #: Names under which a browser on this machine reaches the loopback.
 _NAMES: Final = (HOST, "localhost")
+#: Our page instead of that of textual-serve, which fetches a font from elsewhere, has no keys until
+#: one clicks, and does not notice when the server is back.
+_PAGE: Final = Path(__file__).with_name("page")
+#: So many seconds the dashboards of visitors have to end.
+_END_S: Final = 5.0
 
 
 def serve(command: str, port: int) -> None:
@@ -26,7 +34,8 @@ def serve(command: str, port: int) -> None:
             hint="pip install 'deltaloop[web]'",
         ) from None
     try:
-        _server_class(server, web)(command, host=HOST, port=port, title="Delta").serve()
+        made = _server_class(server, web)
+        made(command, host=HOST, port=port, title="Delta", templates_path=_PAGE).serve()
     except OSError as error:
         raise ConfigError(
             f"port {port} of {HOST} cannot be used: {error.strerror or error}",
@@ -36,12 +45,38 @@ def serve(command: str, port: int) -> None:
 
 def _server_class(server: Any, web: Any) -> Any:
     """The server of textual-serve, with a guard. Its module is there with the extra only."""
+    # It has no other place to say what is made for a visitor.
+    server.AppService = _dashboard_class(server.AppService)
 
     class LoopbackServer(server.Server):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            self._visits: set[asyncio.Task[Any]] = set()
+
         async def _make_app(self) -> Any:
             app = await super()._make_app()
             app.middlewares.append(_guard(web, self.port))
+            app.router.add_static("/page", _PAGE)
+            app.on_response_prepare.append(_keep_within(self.port))
             return app
+
+        async def handle_websocket(self, request: Any) -> Any:
+            """A visit, from its page's first word to its last."""
+            visit = asyncio.current_task()
+            assert visit is not None
+            self._visits.add(visit)
+            try:
+                return await super().handle_websocket(request)
+            finally:
+                self._visits.discard(visit)
+
+        async def on_shutdown(self, app: Any) -> None:
+            """Visits end now: the server would wait long for them, as if Ctrl-C did nothing."""
+            visits = set(self._visits)
+            for visit in visits:
+                visit.cancel()
+            if visits:
+                await asyncio.wait(visits, timeout=_END_S)
 
         async def on_startup(self, app: Any) -> None:
             """Nothing goes to stdout: the command line has told where to look."""
@@ -52,6 +87,33 @@ def _server_class(server: Any, web: Any) -> Any:
     return LoopbackServer
 
 
+def _dashboard_class(service: Any) -> Any:
+    """The process of a visitor: one that cannot start says why, and its end is the visit's."""
+
+    class Dashboard(service):
+        _has_begun = False
+
+        async def _open_app_process(self, *size: int, **sizes: int) -> Any:
+            process = await super()._open_app_process(*size, **sizes)
+            # What it says there would be written to our stdout at its end.
+            self._talk, process.stderr = process.stderr, asyncio.StreamReader()
+            process.stderr.feed_eof()
+            return process
+
+        async def on_data(self, payload: bytes) -> None:
+            self._has_begun = True
+            await super().on_data(payload)
+
+        async def run(self) -> None:
+            await super().run()
+            if not self._has_begun:
+                talk = await self._talk.read()
+                await self.remote_write_bytes(talk.replace(b"\n", b"\r\n"))
+            await self.remote_close()
+
+    return Dashboard
+
+
 def _guard(web: Any, port: int) -> Any:
     @web.middleware
     async def guard(request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -60,6 +122,22 @@ def _guard(web: Any, port: int) -> Any:
         return await handler(request)
 
     return guard
+
+
+def _keep_within(port: int) -> Callable[[Any, Any], Awaitable[None]]:
+    """Tells the browser to load nothing from elsewhere, and no other site to frame the page."""
+    sockets = " ".join(f"ws://{name}:{port}" for name in _NAMES)
+    policy = (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        f"connect-src 'self' {sockets}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+    async def keep(_request: Any, response: Any) -> None:
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+
+    return keep
 
 
 def is_from_here(headers: Any, port: int) -> bool:

@@ -1,5 +1,7 @@
 """`delta dash --serve` for real: its page, its socket, whom it refuses, and how it ends."""
 
+import asyncio
+import re
 import signal
 import socket
 import subprocess
@@ -70,6 +72,57 @@ async def test_a_browser_gets_the_page_and_live_frames_that_change_nothing(
             await frame(socket, b"States by kind", b"[RO]", b"item")
             await socket.send_json(["stdin", "2"])
             assert b"invalidate" not in await frame(socket, b"OBJECT ID", b"unknown")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stdout is not None and process.stdout.read() == ""
+
+
+async def test_the_page_needs_nothing_from_elsewhere(
+    delta: CommandLine, dsn: str, session: Any
+) -> None:
+    port = free_port()
+    here = f"http://127.0.0.1:{port}"
+    with delta.started("dash", "--serve", "--port", str(port)) as process:
+        text = await page(session, port, process)
+        wanted = re.findall(r"""(?:src|href)="([^"]*)""", text)
+        assert "/static/js/textual.js" in wanted and "/page/page.js" in wanted
+        for address in wanted:
+            if not address.startswith("data:"):
+                async with session.get(here + address) as response:
+                    assert response.status == 200, address
+                    assert "://" not in (await response.text() if "/page/" in address else "")
+        async with session.get(here) as response:
+            policy = response.headers["Content-Security-Policy"]
+        assert set(re.findall(r"[a-z]+://[^ ;:]+", text + policy)) == {
+            *("ws://127.0.0.1", "ws://localhost")
+        }
+        assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+
+
+async def test_the_server_ends_at_once_also_while_somebody_looks(
+    delta: CommandLine, dsn: str, session: Any
+) -> None:
+    port = free_port()
+    with delta.started("dash", "--serve", "--port", str(port)) as process:
+        await page(session, port, process)
+        async with session.ws_connect(f"ws://127.0.0.1:{port}/ws") as socket:
+            await frame(socket, b"States by kind")
+            process.send_signal(signal.SIGINT)
+            while not (await socket.receive(timeout=10)).type.name.startswith("CLOS"):
+                pass
+            assert await asyncio.to_thread(process.wait, 10) == 0
+
+
+async def test_a_dashboard_that_cannot_start_says_why_and_ends_the_visit(
+    delta: CommandLine, empty_dsn: str, session: Any
+) -> None:
+    port = free_port()
+    arguments = ("--dsn", empty_dsn, "dash", "--serve", "--port", str(port))
+    with delta.started(*arguments) as process:
+        await page(session, port, process)
+        async with session.ws_connect(f"ws://127.0.0.1:{port}/ws") as socket:
+            assert b"delta migrate\r\n" in await frame(socket, b"error: ", b"hint: ")
+            assert (await socket.receive(timeout=20)).type.name.startswith("CLOS")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert process.stdout is not None and process.stdout.read() == ""
