@@ -117,6 +117,21 @@ def test_broken_lines_are_passed_over_on_request(delta: CommandLine, rows: Rows)
     assert list(rows()) == ["a", "b"]
 
 
+@pytest.mark.parametrize("more", [(), ("--continue-on-error",)])
+def test_a_dry_run_counts_ids_that_come_again_as_the_run_does(
+    shop: CommandLine, rows: Rows, more: tuple[str, ...]
+) -> None:
+    shop("inform", "item", "--object", '{"id": "item-1"}').expect(0)
+    before = rows()
+    again = '{"id": "item-7"}\n{"id": "item-8", "price": 3}\n'  # as it was, and changed
+    words = ("inform", "item", "--file", "-", "-o", "json", *more)
+    rehearsed = shop(*words, "--dry-run", stdin=lines_of(1_000) + again).expect(0).json()
+    assert rows() == before
+    assert rehearsed == shop(*words, stdin=lines_of(1_000) + again).expect(0).json()
+    counts = {"created": 999, "updated": 1, "unchanged": 2}
+    assert {name: rehearsed[name] for name in counts} == counts
+
+
 def test_the_class_of_the_kind_checks_the_objects(shop: CommandLine, rows: Rows) -> None:
     done = shop("inform", "item", "--object", '{"id": "a", "price": "dear"}').expect(1)
     assert "field 'price'" in done.err
