@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from delta_cli.engine.backoff import ExponentialBackoff as ExponentialBackoff
     from delta_cli.engine.backoff import RetryPolicy as RetryPolicy
+    from delta_cli.engine.changes import Change as Change
     from delta_cli.engine.client import Client as Client
     from delta_cli.engine.config import Config as Config
     from delta_cli.engine.context import client_from_context as client_from_context
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from delta_cli.engine.events import Subscription as Subscription
     from delta_cli.engine.locks import AdvisoryLocker as AdvisoryLocker
     from delta_cli.engine.model import AttemptError as AttemptError
-    from delta_cli.engine.model import Change as Change
     from delta_cli.engine.model import ControllerRow as ControllerRow
     from delta_cli.engine.model import Event as Event
     from delta_cli.engine.model import EventCategory as EventCategory

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from delta_cli.cli import shapes
 
 if TYPE_CHECKING:  # declaring the commands must not load the engine
+    from delta_cli.engine.changes import Change
     from delta_cli.engine.model import (
         AttemptError,
-        Change,
         ControllerRow,
         Event,
         InformRun,

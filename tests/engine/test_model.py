@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from delta_cli import InvalidObject, Resource, ResourceRow, ResourceState
-from delta_cli.engine.model import AttemptError, Change, InformCounts, changes_between
+from delta_cli.engine.changes import Change, changes_between
+from delta_cli.engine.model import AttemptError, InformCounts
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
