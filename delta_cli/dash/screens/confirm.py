@@ -3,7 +3,7 @@
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -42,7 +42,9 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Static(_words(plan), id="confirm-words")
             if self._typed is not None:
                 words = f"type {self._typed} to confirm"
-                yield Input(placeholder=words, id="confirm-typed", compact=True)
+                yield Input(
+                    placeholder=words, id="confirm-typed", compact=True, select_on_focus=False
+                )
             with Horizontal(id="confirm-buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(
@@ -55,6 +57,17 @@ class ConfirmScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         """Enter on the spot must change nothing."""
         self.query_one("#cancel", Button).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed goes to where it is asked for, although Cancel has the focus."""
+        typed = event.character or ""
+        if self._typed is None or not typed.isalnum() or event.key == "n":
+            return
+        field = self.query_one("#confirm-typed", Input)
+        if not field.has_focus:
+            field.focus()
+            field.insert_text_at_cursor(typed)
+            event.stop()
 
     @on(Input.Changed)
     def check_typed(self, event: Input.Changed) -> None:
