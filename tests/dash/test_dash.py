@@ -1,6 +1,6 @@
 import re
 
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from delta_cli import Client, Permanent
 from delta_cli.dash.screens.confirm import ConfirmScreen
@@ -89,9 +89,10 @@ async def test_deleting_many_is_confirmed_by_typing_how_many(
         await driven.press("ctrl+a", "ctrl+d")
         await driven.shows("Delete 3 resources?", "type 3 to confirm")
         button = driven.app.screen.query_one("#do", Button)
-        driven.app.screen.query_one("#confirm-typed").focus()
+        assert driven.app.focused is driven.app.screen.query_one("#cancel", Button)
         await driven.press("2")
         assert button.disabled
+        assert driven.app.screen.query_one("#confirm-typed", Input).value == "2"
         await driven.press("backspace", "3", "enter")
         await driven.shows("delete: 3 done")
         assert await observer.states() == {"deleted": 3}
@@ -146,6 +147,32 @@ async def test_a_filter_lets_through_only_what_it_names(dash: Dash, dsn: str) ->
         await driven.press("slash")
         await driven.write("state:nonsense")
         await driven.shows("there is no state 'nonsense'")
+
+
+async def test_the_resource_that_is_looked_into_stays_when_the_filter_lets_it_through_no_more(
+    dash: Dash, dsn: str
+) -> None:
+    await synced(dsn, "bad-1", "bad-2")
+    async with dash(tab="resources", size=(80, 24)) as driven:
+        table = driven.app.query_one("#resources-table", KeyedTable)
+        await driven.press("slash")
+        await driven.write("state:degraded")
+        await driven.shows("state:degraded · 2")
+        await driven.press("home", "enter")
+        key = table.cursor_key
+        before = await driven.shows("item/bad-", "degraded", "attempt")
+        name = "item/bad-1" if "item/bad-1" in before else "item/bad-2"
+        await driven.press("r")
+        await driven.shows("Retry 1 resource?", name)
+        await driven.press("right", "enter")
+        await driven.shows(name, "scheduled")
+        await driven.until(lambda: str(table.border_title).endswith(" 1"))
+        assert table.cursor_key == key and name in driven.screen
+        await driven.press("i")
+        await driven.shows("invalidate is refused")
+        await driven.press("escape")
+        await driven.shows("state:degraded · 1")
+        await driven.until(lambda: table.keys != [] and key not in table.keys)
 
 
 async def test_the_detail_shows_the_object_its_drift_and_its_attempts(

@@ -1,6 +1,7 @@
 """Resources as rows of a list."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -10,6 +11,7 @@ from delta_cli.dash.tones import OF_STATE, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import shown, since, until
+from delta_cli.engine.model import ResourceRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import Line
 
@@ -33,6 +35,20 @@ def columns(chosen: Filter) -> Sequence[Column]:
     if chosen.wanted.namespace is not None:
         same.add("namespace")
     return [one for one in _COLUMNS if one.key not in same]
+
+
+def as_read(line: Line, row: ResourceRow) -> Line:
+    """A line as its resource was read later than its list."""
+    return replace(
+        line,
+        state=row.state,
+        generation=row.generation,
+        attempt=row.attempt,
+        due_at=row.due_at,
+        updated_at=row.updated_at,
+        synced_at=row.synced_at,
+        worker_id=row.worker_id,
+    )
 
 
 def resource_row(line: Line, now: datetime) -> Row:

@@ -13,7 +13,7 @@ from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.filters import Filter
 from delta_cli.dash.messages import PageRead, ReadFailed, ResourceRead, TimelineRead
 from delta_cli.dash.screens.resource_reading import ResourceReading
-from delta_cli.dash.screens.resource_rows import columns, resource_row
+from delta_cli.dash.screens.resource_rows import as_read, columns, resource_row
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.state import State
 from delta_cli.dash.store import LINES, Page, Resources
@@ -22,7 +22,7 @@ from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
 from delta_cli.engine.model import Event, ResourceRow
-from delta_cli.engine.store.overview import Line
+from delta_cli.engine.store.overview import Line, Wanted
 
 
 class ResourcesTab(Tab):
@@ -38,6 +38,7 @@ class ResourcesTab(Tab):
         self._reading: ResourceReading = ResourceReading(self, store)
         self._page: Page | None = None
         self._why: str | None = None
+        self._listed: Wanted | None = None
         self._lines: dict[str, Line] = {}
         self._timeline: list[Event] | None = None
         self._timeline_of: int | None = None
@@ -68,6 +69,11 @@ class ResourcesTab(Tab):
     def line(self) -> Line | None:
         """The one under the cursor."""
         return self._lines.get(self._table.cursor_key or "")
+
+    @property
+    def _opened_key(self) -> str:
+        """The key of the one that is looked into; empty where only the list is."""
+        return (self._table.cursor_key or "") if self.is_open else ""
 
     @property
     def row(self) -> ResourceRow | None:
@@ -108,10 +114,12 @@ class ResourcesTab(Tab):
         """The list was read."""
         if message.wanted != self.filter.wanted:
             return  # another filter was entered meanwhile
+        is_same, self._listed = message.wanted == self._listed, message.wanted
         self._page, self._why = message.page, None
         lines = {str(line.id): line for line in message.page.lines}
-        marked = {key: self._lines[key] for key in self._table.marks if key in self._lines}
-        self._lines = marked | lines
+        kept = self._table.marks | ({self._opened_key} if is_same else set[str]())
+        gone = {key: line for key, line in self._lines.items() if key in kept - set(lines)}
+        self._lines = lines | gone
         self._show_lines()
         if self._wanted_key is not None and self._table.move_to(self._wanted_key):
             self._wanted_key = None
@@ -124,8 +132,12 @@ class ResourcesTab(Tab):
 
     def on_resource_read(self, message: ResourceRead) -> None:
         """The detail was read."""
-        if message.row is None or (self.line is not None and message.row.id == self.line.id):
+        line = self.line
+        if message.row is not None and line is not None and message.row.id == line.id:
+            self._lines[str(line.id)] = as_read(line, message.row)
             self._show_detail(message.row)
+        elif message.row is None:
+            self._show_detail(None)
 
     def on_timeline_read(self, message: TimelineRead) -> None:
         """The events of one were read."""
@@ -150,7 +162,8 @@ class ResourcesTab(Tab):
         now, page = self.state.now, self._page
         if now is None or page is None:
             return
-        seen = {str(line.id) for line in page.lines}
+        # What is looked into stays although the filter lets it through no more: keys are about it.
+        seen = {str(line.id) for line in page.lines} | {self._opened_key}
         lines = [line for key, line in self._lines.items() if key in seen]
         self._table.set_rows([resource_row(line, now) for line in lines])
         self._table.border_title = Content(self._title(page))
@@ -219,6 +232,7 @@ class ResourcesTab(Tab):
             self.is_open = False
             self.set_class(False, "-open")  # noqa: FBT003 - Textual's own call
             self._table.focus()
+            self._show_lines()
         elif self._table.marks:
             self._table.unmark()
         elif self.filter.text:
