@@ -140,7 +140,7 @@ def _of_ticks(snapshot: Snapshot) -> list[Alert]:
             text = f"tick {tick.name} failed {tick.consecutive_failures} times in a row"
             found.append(Alert("ticks", tick.name, text))
         elif is_overdue(tick, snapshot.at):
-            text = f"tick {tick.name} is overdue by {overdue_s(tick, snapshot.at):.0f}s"
+            text = f"tick {tick.name} is overdue by {age(overdue_s(tick, snapshot.at))}"
             found.append(Alert("ticks", tick.name, text))
     return found
 
@@ -171,7 +171,7 @@ def _of_kinds(snapshot: Snapshot) -> list[Alert]:
         waits = 0.0 if one.oldest is None else (snapshot.at - one.oldest).total_seconds()
         degraded = one.states.get(ResourceState.DEGRADED, 0)
         if waits > _WAITS_S and snapshot.pause_of(PauseScope.KIND, one.kind) is None:
-            text = f"{one.kind}: {one.due:,} due, the oldest for {waits:.0f}s"
+            text = f"{one.kind}: {one.due:,} due, the oldest for {age(waits)}"
             found.append(Alert("overview", one.kind, text))
         elif degraded:
             found.append(Alert("overview", one.kind, f"{one.kind}: {degraded:,} degraded"))

@@ -20,7 +20,7 @@ TICK_COLUMNS: Final = (
     Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 ALL_COLUMNS: Final = (
-    Column("name", "TICK", 12, most=40, first=24),
+    Column("name", "TICK", 12, most=40, first=32),
     Column("interval", "EVERY", 6, right=True, drop=4),
     Column("state", "STATE", 8),
     Column("success", "LAST OK", 7, right=True),
