@@ -60,7 +60,8 @@ def lines_of(entry: Entry, width: int, longest: Longest, *, wraps: bool) -> list
         return [Line(entry)]
     said = shown(entry.error[:_LONGEST])
     # Whatever the sign of a cut is, it is one column wide.
-    taken = _width_of([*_head(entry, width, longest, cut="~"), *_actor(entry)]) + 1
+    head = _head(entry, width, longest, cut="~", wraps=wraps)
+    taken = _width_of([*head, *_actor(entry)]) + 1
     if taken + cell_len(said) <= width:
         return [Line(entry)]
     pieces = chopped(said, max(20, width - len(_INDENT) - 1))[:_MOST_LINES]
@@ -76,7 +77,7 @@ def draw_line(
         return [(gap_words(entry, glyphs), Tone.WARN)]
     if line.more is not None:
         return [(_INDENT + line.more, Tone.WARN)]
-    pieces = _head(entry, width, longest, glyphs.cut)
+    pieces = _head(entry, width, longest, glyphs.cut, wraps=wraps)
     for words, tone in _actor(entry):
         pieces.append((fit(words, width - _width_of(pieces), cut=glyphs.cut), tone))
     if entry.error is None:
@@ -98,7 +99,7 @@ def gap_words(gap: Gap, glyphs: Glyphs) -> str:
     )
 
 
-def _head(event: Event, width: int, longest: Longest, cut: str) -> list[Piece]:
+def _head(event: Event, width: int, longest: Longest, cut: str, *, wraps: bool) -> list[Piece]:
     """An event without its actor and its error."""
     is_wide = width >= WIDE
     word, tone = event_word(event)
@@ -115,7 +116,9 @@ def _head(event: Event, width: int, longest: Longest, cut: str) -> list[Piece]:
         after.append((f"{worker:<7}", Tone.MUTED))
     left = width - _width_of([*before, *after])
     namespace_width = min(longest.namespace + 1, 20 if width >= BROAD else 14 if is_wide else 9)
-    name_width = _name_width(left - namespace_width, longest)
+    left -= namespace_width
+    # Wrapped, what has no room follows below.
+    name_width = min(longest.name + 1, left if wraps else _most_of_name(left))
     return [
         *before,
         (_column(shown(_name(event)), name_width, cut), Tone.PLAIN),
@@ -124,10 +127,9 @@ def _head(event: Event, width: int, longest: Longest, cut: str) -> list[Piece]:
     ]
 
 
-def _name_width(room: int, longest: Longest) -> int:
-    """How much of the room that names and errors share is for names: they come first."""
-    most = min(max(_NAME_LEAST, room - _ERROR_LEAST), max(_NAME_MOST, room // 2))
-    return min(longest.name + 1, most)
+def _most_of_name(room: int) -> int:
+    """How much of the room that names and errors share names may take: they come first."""
+    return min(max(_NAME_LEAST, room - _ERROR_LEAST), max(_NAME_MOST, room // 2))
 
 
 def _name(event: Event) -> str:
@@ -158,7 +160,7 @@ def event_words(entries: Sequence[Entry], glyphs: Glyphs) -> str:
 def _words(entry: Entry, glyphs: Glyphs) -> str:
     if isinstance(entry, Gap):
         return gap_words(entry, glyphs)
-    head = _head(entry, BROAD, Longest().over([entry]), glyphs.cut)
+    head = _head(entry, BROAD, Longest().over([entry]), glyphs.cut, wraps=False)
     said = "".join(words for words, _ in [*head, *_actor(entry)]).rstrip()
     return said if entry.error is None else f"{said} {shown(entry.error)}"
 

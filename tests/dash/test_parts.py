@@ -228,6 +228,13 @@ def test_a_line_of_the_log_has_room_for_the_name_before_the_error(width: int) ->
     assert lines[0].index("default") == lines[1].index("default")
 
 
+def test_a_wrapped_line_leaves_all_room_to_the_name() -> None:
+    uuid = "0b9f3c1e-7d1a-4c55-9e0b"
+    event = replace(_event(NOW), object_id=uuid, kind="ledger", error="word " * 40)
+    lines = lines_of(event, 80, Longest().over([event]), wraps=True)
+    assert f"ledger/{uuid}" in "".join(words for words, _ in _drawn(lines[0])) and len(lines) > 2
+
+
 def test_who_acted_is_cut_where_the_line_ends() -> None:
     event = replace(_event(NOW), actor="somebody-with-a-name-that-is-long")
     line = "".join(words for words, _ in _drawn(LogLine(event)))
