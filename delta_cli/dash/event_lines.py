@@ -10,7 +10,16 @@ from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.messages import Gap
 from delta_cli.dash.sizes import BROAD, WIDE
 from delta_cli.dash.tones import OF_CATEGORY, OF_STATE, Piece, Tone
-from delta_cli.dash.words import age, chopped, clock, fit, milliseconds, shown, shown_width
+from delta_cli.dash.words import (
+    age,
+    chopped,
+    clock,
+    fit,
+    fit_ends,
+    milliseconds,
+    shown,
+    shown_width,
+)
 from delta_cli.engine.model import Event, EventCategory
 
 Entry = Event | Gap
@@ -121,7 +130,10 @@ def _head(event: Event, width: int, longest: Longest, cut: str, *, wraps: bool) 
     name_width = min(longest.name + 1, left if wraps else _most_of_name(left))
     return [
         *before,
-        (_column(shown(_name(event)), name_width, cut), Tone.PLAIN),
+        (
+            set_cell_size(fit_ends(shown(_name(event)), name_width - 1, cut=cut), name_width),
+            Tone.PLAIN,
+        ),
         (_column(shown(event.namespace), namespace_width, cut), Tone.MUTED),
         *after,
     ]

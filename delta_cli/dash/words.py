@@ -11,6 +11,8 @@ from delta_cli.engine.model import Pause
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
+#: In so few columns a beginning and an end tell less than one beginning.
+_ENDS: Final = 10
 
 
 def shown(text: object) -> str:
@@ -34,6 +36,18 @@ def fit(text: str, width: int, *, cut: str) -> str:
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + cut
+
+
+def fit_ends(text: str, width: int, *, cut: str) -> str:
+    """Text cut to a width in its middle: many names differ at their ends only."""
+    if len(text) > 8 * width:  # measuring what is very long takes long
+        text = text[: 4 * width] + text[-4 * width :]
+    if cell_len(text) <= width:
+        return text
+    end = text[-(width // 3) :] if width > _ENDS else ""
+    while cell_len(end) > width // 3:
+        end = end[1:]
+    return fit(text[: -len(end)] if end else text, width - cell_len(end), cut=cut) + end
 
 
 def chopped(text: str, width: int) -> list[str]:

@@ -18,7 +18,7 @@ from delta_cli.dash.tones import Piece
 from delta_cli.dash.trends import SYNCED, Trends
 from delta_cli.dash.widgets.columns import Column, fit_columns
 from delta_cli.dash.widgets.rows import Row, text_widths
-from delta_cli.dash.words import age, chopped, fit, short_count, shown
+from delta_cli.dash.words import age, chopped, fit, fit_ends, short_count, shown
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model import Event, EventCategory
 from delta_cli.engine.states import ResourceState
@@ -61,6 +61,14 @@ def test_text_is_cut_by_the_columns_it_takes() -> None:
     assert fit("宽" * 10, 5, cut="~") == "宽宽~"
     assert fit("short", 5, cut="~") == "short"
     assert shown("a\x1b[2J\u202e") == "a\\x1b[2J\\u202e"
+
+
+def test_a_name_is_cut_in_its_middle() -> None:
+    assert fit_ends("tenants/acme/users/0042", 16, cut="~") == "tenants/ac~/0042"
+    assert fit_ends("宽" * 20, 16, cut="~") == "宽宽宽宽宽~宽宽"
+    assert fit_ends("x" * 10_000 + "end", 12, cut="~") == "xxxxxxx~xend"
+    assert fit_ends("tenants/acme", 8, cut="~") == "tenants~"
+    assert fit_ends("short", 5, cut="~") == "short"
 
 
 def test_bars_grow_with_their_values() -> None:
@@ -223,7 +231,7 @@ def test_a_line_of_the_log_has_room_for_the_name_before_the_error(width: int) ->
     drawn = [draw_line(LogLine(entry), width, longest, UNICODE, wraps=False) for entry in entries]
     lines = ["".join(words for words, _ in pieces) for pieces in drawn]
     assert (f"user/{uuid}" in lines[1]) is (width >= 120)
-    assert "user/0b9f3c1e-7d1a-4c5" in lines[1] and "word word" in lines[1]
+    assert "user/0b9f3c1e-7" in lines[1] and "4f5a6b " in lines[1] and "word word" in lines[1]
     assert max(map(cell_len, lines)) <= width
     assert lines[0].index("default") == lines[1].index("default")
 

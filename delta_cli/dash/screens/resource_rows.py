@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     Column("state", "STATE", 10),
     Column("kind", "KIND", 10, drop=3, most=30),
     Column("namespace", "NS", 8, drop=4, most=20),
-    Column("object_id", "OBJECT ID", 12, most=80, first=36),
+    Column("object_id", "OBJECT ID", 12, most=80, first=36, ends=True),
     Column("attempt", "ATT", 5, right=True),
     Column("updated", "AGE", 6, right=True),
     Column("due", "DUE", 9, right=True, drop=6),

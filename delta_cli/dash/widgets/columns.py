@@ -13,7 +13,8 @@ class Column:
     """A column. `drop`: a narrow table does without it, the highest first (0: never).
 
     `width` is what it needs; where there is room to spare it grows up to `most`. `first`: up to so
-    much it grows before others do, and before columns that tell little are shown at all.
+    much it grows before others do, and before columns that tell little are shown at all. `ends`:
+    its texts are cut in their middle.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Column:
     drop: int = 0
     most: int = 0
     first: int = 0
+    ends: bool = False
 
 
 Fitted = Sequence[tuple[Column, int]]

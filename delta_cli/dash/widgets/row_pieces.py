@@ -8,7 +8,7 @@ from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.widgets.columns import Column, Fitted
 from delta_cli.dash.widgets.rows import Order, Row
-from delta_cli.dash.words import fit
+from delta_cli.dash.words import fit, fit_ends
 
 #: Columns before the first: the cursor, and a sign.
 MARGIN: Final = 2
@@ -44,6 +44,6 @@ def title_pieces(columns: Fitted, glyphs: Glyphs, order: Order | None) -> list[P
 
 
 def _padded(text: str, column: Column, width: int, glyphs: Glyphs) -> str:
-    text = fit(text, width, cut=glyphs.cut)
+    text = (fit_ends if column.ends else fit)(text, width, cut=glyphs.cut)
     padding = " " * (width - (len(text) if text.isascii() else cell_len(text)))
     return padding + text if column.right else text + padding
