@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from delta_cli.dash.widgets.keyed_table import KeyedTable
 from tests.dash.conftest import Dash, inform
 from tests.dash.test_dash import synced
 from tests.support.observing import Observer
@@ -85,3 +86,22 @@ async def test_columns_that_would_say_the_same_on_every_line_are_left_out(
         await driven.write("kind:item")
         await driven.until(lambda: " KIND " not in driven.screen)
         await driven.shows("kind:item · 1", "unknown")
+
+
+async def test_columns_are_as_wide_as_the_rows_of_the_list_that_is_shown(
+    dash: Dash, dsn: str
+) -> None:
+    await inform(dsn, "short")
+    await inform(dsn, "x" * 60, kind="other")
+    async with dash(tab="resources", size=(240, 30)) as driven:
+        table = driven.app.query_one("#resources-table", KeyedTable)
+
+        def width() -> int:
+            return next(width for column, width in table.fitted if column.key == "object_id")
+
+        await driven.shows("all · 2", "x" * 60)
+        assert width() == 60
+        await driven.press("slash")
+        await driven.write("kind:item")
+        await driven.shows("kind:item · 1", "short")
+        await driven.until(lambda: width() == len("OBJECT ID") + 1)

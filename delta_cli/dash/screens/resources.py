@@ -115,6 +115,9 @@ class ResourcesTab(Tab):
         if message.wanted != self.filter.wanted:
             return  # another filter was entered meanwhile
         is_same, self._listed = message.wanted == self._listed, message.wanted
+        if not is_same:
+            # Rows of the list before may have been shown in these columns.
+            self._table.set_columns(columns(self.filter))
         self._page, self._why = message.page, None
         lines = {str(line.id): line for line in message.page.lines}
         kept = self._table.marks | ({self._opened_key} if is_same else set[str]())
