@@ -63,6 +63,17 @@ async def _say(observer: Observer, message: str) -> None:
     await observer.do("update delta_tick set last_error = %s, consecutive_failures = 3", message)
 
 
+async def test_problems_that_have_no_room_are_cut_with_a_sign(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "a")
+    await _say(observer, "out of order")
+    async with dash(size=(80, 24)) as driven:
+        screen = await driven.shows("!tick clean failed 3 times in a row", "Health")
+        told = next(line for line in screen.splitlines() if line.startswith("│ Ticks "))
+        assert told.endswith("… │")
+
+
 async def test_a_broad_terminal_shows_more(dash: Dash, dsn: str) -> None:
     await synced(dsn, "a")
     async with dash(size=(80, 24)) as driven:

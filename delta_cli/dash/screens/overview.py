@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -22,7 +23,7 @@ from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.trends import FAILED, SYNCED
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.dash.words import age, milliseconds, shown
+from delta_cli.dash.words import age, fit, milliseconds, shown
 from delta_cli.engine.model import EventCategory, PauseScope
 
 
@@ -71,7 +72,8 @@ class OverviewTab(Tab):
         old = f", up to {age(snapshot.counts_age_s)} old" if snapshot.counts_age_s > 2 else ""  # noqa: PLR2004
         kinds.border_subtitle = f"counted{old}" if snapshot.counted else "counting"
         self.query_one("#rates", Static).update(_rates(self.state, now))
-        self.query_one("#health", Static).update(_health(self.state))
+        health = self.query_one("#health", Static)
+        health.update(_health(self.state, health.content_size.width))
         self.query_one("#few-workers", KeyedTable).set_rows(worker_rows(snapshot, now, self.state))
         self.query_one("#few-ticks", KeyedTable).set_rows(tick_rows(snapshot, now))
         alive = [one for one in snapshot.workers if is_there(one)]
@@ -121,7 +123,7 @@ def _rates(state: State, now: datetime) -> Text:
     return text_of(pieces)
 
 
-def _health(state: State) -> Text:
+def _health(state: State, width: int) -> Text:
     """What a narrow terminal has room for: only the problems."""
     snapshot = state.snapshot
     if snapshot is None:
@@ -131,5 +133,6 @@ def _health(state: State) -> Text:
         problems = [shown(alert.text) for alert in state.alerts if alert.tab == tab]
         lines.append((f"{tab.capitalize():<8}{total - len(problems)}/{total}  ", Tone.PLAIN))
         told = "  ".join(f"!{problem}" for problem in problems) or "all well"
+        told = fit(told, width - cell_len(lines[-1][0]), cut=state.glyphs.cut)
         lines.append((told + "\n", Tone.BAD if problems else Tone.OK))
     return text_of(lines)
