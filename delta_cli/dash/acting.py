@@ -54,5 +54,11 @@ class Operator:
 def _told(plan: Plan, report: Report) -> str:
     stale = f", {report.stale:,} left alone: changed since shown" if report.stale else ""
     what = f" ({report.words})" if report.words else ""
-    name = "" if plan.thing is None else f" {plan.thing.scope} {plan.thing.name}"
-    return f"{plan.verb}{name}: {report.done:,} done{what}{stale}"
+    return f"{_named(plan)}: {report.done:,} done{what}{stale}"
+
+
+def _named(plan: Plan) -> str:
+    if plan.thing is None:
+        return plan.verb
+    words = (plan.verb, plan.thing.scope.value, plan.thing.name)
+    return " ".join(words[1:] if plan.verb == plan.thing.scope.value else words)
