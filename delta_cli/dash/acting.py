@@ -25,8 +25,7 @@ class Operator:
         if plan is None or app.state.is_away or app.options.read_only:
             return
         if plan.count == 0:
-            states = ", ".join(sorted({line.state.value for line in plan.refused}))
-            app.notify(f"{verb} is refused for what is {states}", severity="warning", markup=False)
+            app.notify(_refused(plan), severity="warning", markup=False)
             return
         screen = ConfirmScreen(plan, protected=app.options.protected)
         app.push_screen(screen, partial(self._answered, plan))
@@ -49,6 +48,13 @@ class Operator:
             return
         is_ok = report.is_ok and not report.stale
         app.post_message(ActionDone(_told(plan, report), is_ok=is_ok))
+
+
+def _refused(plan: Plan) -> str:
+    if not plan.refused:
+        return "what was marked is gone: esc takes the marks back"
+    states = ", ".join(sorted({line.state.value for line in plan.refused}))
+    return f"{plan.verb} is refused for what is {states}"
 
 
 def _told(plan: Plan, report: Report) -> str:

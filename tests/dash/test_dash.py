@@ -149,6 +149,25 @@ async def test_a_filter_lets_through_only_what_it_names(dash: Dash, dsn: str) ->
         await driven.shows("there is no state 'nonsense'")
 
 
+async def test_marks_whose_rows_are_all_gone_do_not_turn_an_action_to_another_row(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "bad-1", "bad-2")
+    async with dash(tab="resources") as driven:
+        await driven.press("slash")
+        await driven.write("state:degraded")
+        await driven.shows("state:degraded · 2")
+        await driven.press("home", "asterisk")
+        key = next(iter(driven.app.query_one("#resources-table", KeyedTable).marks))
+        await driven.shows("1 marked: actions are about them")
+        await observer.do("update delta_resource set state = 'deleted' where id = %s", int(key))
+        await driven.shows("state:degraded · 1", "marked and gone: 1")
+        await driven.press("r")
+        await driven.shows("what was marked is gone")
+        await driven.press("escape", "r")
+        await driven.shows("Retry 1 resource?")
+
+
 async def test_the_resource_that_is_looked_into_stays_when_the_filter_lets_it_through_no_more(
     dash: Dash, dsn: str
 ) -> None:

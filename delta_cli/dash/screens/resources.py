@@ -170,11 +170,16 @@ class ResourcesTab(Tab):
         lines = [line for key, line in self._lines.items() if key in seen]
         self._table.set_rows([resource_row(line, now) for line in lines])
         self._table.border_title = Content(self._title(page))
-        marks = len(self._table.marks)
-        told = f"{marks:,} marked: actions are about them" if marks else ""
+        told = self._marked_words()
         if self._why is not None:
             told = f"cannot be read now: {shown(self._why)}"
         self._table.border_subtitle = Content(told)
+
+    def _marked_words(self) -> str:
+        marked = len(self._table.marked_keys)
+        gone = len(self._table.marks) - marked
+        told = f"{marked:,} marked: actions are about them" if marked else ""
+        return ", ".join(filter(None, (told, f"marked and gone: {gone:,}" if gone else "")))
 
     def _title(self, page: Page) -> str:
         dot = f" {self.glyphs.separator} "
@@ -284,6 +289,7 @@ class ResourcesTab(Tab):
         if verb not in self.verbs:
             return None
         table = self._table
-        keys = [key for key in table.keys if key in table.marks] or [table.cursor_key or ""]
+        # Marks whose rows are all gone are not a wish to act on the one under the cursor.
+        keys = table.marked_keys if table.marks else [table.cursor_key or ""]
         chosen = [self._lines[key] for key in keys if key in self._lines]
-        return plan_repair(verb, chosen) if chosen else None
+        return plan_repair(verb, chosen) if chosen or table.marks else None

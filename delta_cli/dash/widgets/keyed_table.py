@@ -93,6 +93,11 @@ class KeyedTable(DrawnLines):
         """The keys of the rows that are there, in the order that is shown."""
         return [row.key for row in self._rows if not row.is_gone]
 
+    @property
+    def marked_keys(self) -> list[str]:
+        """The keys of the marked rows that are there, in the order that is shown."""
+        return [key for key in self.keys if key in self.marks]
+
     def set_rows(self, rows: Iterable[Row]) -> None:
         """Show these rows; the cursor and the marks stay with theirs."""
         ordered = list(rows) if self.order is None else self.order.sort(rows)
