@@ -14,6 +14,7 @@ from typer.models import ArgumentInfo
 
 from delta_cli.cli import output
 from delta_cli.cli.completing import completed
+from delta_cli.cli.empty_words import refuse_empty
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.help_text import PlainCommand
 from delta_cli.cli.options import LIST, SHARED, YES
@@ -75,6 +76,7 @@ def _with_shared_options(
     added = {**(YES if asks else {}), **(LIST if lists else {}), **SHARED}
 
     def run(*, delta_context: typer.Context, **arguments: Any) -> None:
+        refuse_empty(delta_context)
         given = delta_context.find_root().params
         shared = {name: arguments.pop(name) or given.get(name) for name in SHARED}
         shared.pop("debug")  # the reporter looks for it itself

@@ -42,6 +42,33 @@ def test_a_flag_beats_the_environment_which_beats_the_file(folder: Path) -> None
     assert (flagged.value, flagged.origin) == ("flag:app", "--app")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("status", "--dsn", ""), "--dsn is empty"),
+        (("--dsn=", "status"), "--dsn is empty"),
+        (("status", "--profile", ""), "--profile is empty"),
+        (("status", "--app", ""), "--app is empty"),
+        (("status", "--schema", ""), "--schema is empty"),
+        (("list", "", "-n", "eu"), "KIND is empty"),
+        (("list", "-n", ""), "--namespace is empty"),
+        (("subscribe", "--kind", "a", "--kind", ""), "--kind is empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_an_empty_flag_is_refused_and_names_no_other_database(
+    quick: Here, words: tuple[str, ...], told: str
+) -> None:
+    done = quick(*words).expect(2)
+    assert done.err.startswith(f"error: {told}\nhint: ")
+    assert done.out == ""
+
+
+def test_an_empty_variable_counts_as_not_set(quick: Here) -> None:
+    unset = {"DELTA_PROFILE": "", "DELTA_APP": "", "DELTA_SCHEMA": ""}
+    quick("status", environ=unset).expect(0)
+
+
 def test_a_profile_that_a_flag_names_beats_the_environment(folder: Path) -> None:
     environ = {"DELTA_DSN": "postgresql://environ/db", "DELTA_APP": "environ:app"}
     settings = resolved(folder, environ, profile="production")
