@@ -14,7 +14,7 @@ from delta_cli.engine.database import Database
 from delta_cli.engine.model import EventCategory
 from delta_cli.engine.states import landing_after_success
 from delta_cli.engine.store import maintenance, work
-from delta_cli.engine.store.work import Outcome
+from delta_cli.engine.store.work import Outcome, Written
 from tests.support.fleet import RESOURCES, Hand
 from tests.support.observing import Observer
 
@@ -69,13 +69,13 @@ async def test_a_row_that_somebody_holds_keeps_nobody_waiting_for_long(
         with pytest.raises(LockNotAvailable):
             await work.complete(connection, outcomes)
         assert await observer.states() == {"pending": 3}
-        assert await work.complete_around(connection, outcomes) == {
+        assert set(await work.complete_around(connection, outcomes)) == {
             outcomes[0].claim.id,
             outcomes[2].claim.id,
         }
         assert await observer.states() == {"pending": 1, "synced": 2}
         await holder.rollback()
-        assert await work.complete(connection, outcomes) == {outcomes[1].claim.id}
+        assert set(await work.complete(connection, outcomes)) == {outcomes[1].claim.id}
     assert len(await observer.events()) == 3
 
 
@@ -117,7 +117,7 @@ async def test_passes_keep_no_plans(database: Database) -> None:
 
 async def collide(
     dsn: str, database: Database, outcome: Outcome, change: LiteralString
-) -> set[int]:
+) -> Written:
     """Complete while another transaction changes the row and commits."""
     for _ in range(TRIES):
         async with (
@@ -145,7 +145,7 @@ async def test_a_completion_that_waited_for_an_inform_leaves_the_new_object_to_b
         async with database.connection() as connection:
             assert await work.still_held(connection, [outcome.claim]) == {outcome.claim.id}
             written = await work.complete(connection, [outcome])
-    assert written == {outcome.claim.id}
+    assert written == {outcome.claim.id: 0.0}
     row = await observer.resource("item-1")
     assert (row["state"], row["attempt"], row["synced_generation"]) == ("scheduled", 0, 1)
 

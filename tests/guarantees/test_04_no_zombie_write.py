@@ -32,7 +32,7 @@ LANDINGS = {
 async def complete_late(database: Database, row: dict[str, Any], landing: Landing) -> set[int]:
     outcome = Outcome(claim_of(row), landing, EventCategory.OBJECT_SYNCED, 1.0)
     async with database.connection() as connection:
-        return await work.complete(connection, [outcome])
+        return set(await work.complete(connection, [outcome]))
 
 
 @pytest.mark.parametrize("landing", LANDINGS.values(), ids=LANDINGS)

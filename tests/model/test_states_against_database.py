@@ -281,7 +281,7 @@ class Machine(RuleBasedStateMachine):
         outcomes = [_outcome(claim, ending) for claim, ending in endings.items()]
         held = self._run(work.still_held(self.connection, [outcome.claim for outcome in outcomes]))
         assert held == {claim.id for claim in endings if self.reference.is_held(claim)}
-        written = self._run(work.complete(self.connection, outcomes))
+        written = set(self._run(work.complete(self.connection, outcomes)))
         self.reference.begin_step()
         expected = {
             claim.id for claim, ending in endings.items() if self.reference.complete(claim, ending)

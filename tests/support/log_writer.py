@@ -15,7 +15,7 @@ from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.states import Landing
 from delta_cli.engine.store import events, work
-from delta_cli.engine.store.work import LaneSlots, Outcome
+from delta_cli.engine.store.work import LaneSlots, Outcome, Written
 
 KINDS = ("even", "odd")
 LEASES_S: dict[str, float | None] = dict.fromkeys(KINDS, 3_600.0)
@@ -46,8 +46,8 @@ async def write_batch(connection: Connection, chance: random.Random) -> int:
 
 async def completed(
     connection: Connection, outcomes: list[Outcome], chance: random.Random
-) -> set[int]:
-    """Try once. Returns the ids of the resources that are done: none when it is rolled back."""
+) -> Written:
+    """Try once. Returns the resources that are done: none when it is rolled back."""
     how = chance.random()
     if how < 0.7:
         return await work.complete_around(connection, outcomes)
@@ -59,7 +59,7 @@ async def completed(
             if how < 0.8:
                 raise ChangedMind
     except ChangedMind:
-        return set()
+        return {}
     return written
 
 

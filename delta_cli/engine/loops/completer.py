@@ -23,7 +23,7 @@ from delta_cli.engine.model import EventCategory
 from delta_cli.engine.slots import Lane
 from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work
-from delta_cli.engine.store.work import Outcome
+from delta_cli.engine.store.work import Outcome, Written
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +145,10 @@ class Completer:
             left_out = [one.claim for one in batch if one.claim.id not in written]
             held = await work.still_held(connection, left_out) if left_out else set[int]()
         self._hints.send(EVENT)
+        # Sooner than the claimer would look by itself: a short retry, or a newer object.
+        poll_s = self._worker.config.poll_interval.total_seconds()
+        if any(due_in is not None and due_in < poll_s for due_in in written.values()):
+            self._worker.work_wake.set()
         if held:
             self._around_until = time.monotonic() + _AROUND_S
             if not self._held:
@@ -157,7 +161,7 @@ class Completer:
             else:
                 self._drop(outcome, "finished too late")
 
-    async def _complete(self, connection: Connection, batch: list[Outcome]) -> set[int]:
+    async def _complete(self, connection: Connection, batch: list[Outcome]) -> Written:
         """Write a batch; while somebody holds rows of ours, around such rows."""
         if time.monotonic() >= self._around_until:
             with contextlib.suppress(psycopg.errors.LockNotAvailable):

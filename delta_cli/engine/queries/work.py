@@ -226,7 +226,8 @@ with patience as materialized (
             else outcome.category
         end as category,
         outcome.duration_ms, outcome.worker_id, outcome.actor,
-        case when outcome.error is not null then outcome.error ->> 'message' end as message
+        case when outcome.error is not null then outcome.error ->> 'message' end as message,
+        extract(epoch from resource.due_at - now())::float8 as due_in
 ), locked as materialized (
     select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
     from (
@@ -245,7 +246,7 @@ with patience as materialized (
     cross join done
     where category is not null
 )
-select id from done
+select id, due_in from done
 """
 
 # Lock what can be locked of these claims, around the rows that somebody holds for the moment, or

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from psycopg.types.json import Jsonb
 
@@ -17,6 +17,10 @@ from delta_cli.engine.states import Landing
 _LONGEST_DELAY: Final = timedelta(days=3_650)
 #: How long a completion waits for a row that somebody else holds: a lock_timeout, '0' is for ever.
 _PATIENCE: Final = "50ms"
+
+
+#: The ids that a completion has written, each with in how many seconds it is due (None: never).
+Written: TypeAlias = Mapping[int, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ async def claim(
     return [Resource.from_claim(row) for row in await cursor.fetchall()]
 
 
-async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
-    """Write finished works, with their events. Returns the ids that were written.
+async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> Written:
+    """Write finished works, with their events.
 
     Raises psycopg's LockNotAvailable, with nothing written, when somebody holds one of the rows for
     longer than 50 ms.
@@ -105,7 +109,7 @@ async def complete(connection: Connection, outcomes: Sequence[Outcome]) -> set[i
     return await _complete(connection, outcomes, patience=_PATIENCE)
 
 
-async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
+async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -> Written:
     """As `complete`, without the rows that somebody holds for the moment."""
     claims = [(outcome.claim.id, outcome.claim.term) for outcome in outcomes]
     async with connection.transaction():
@@ -113,12 +117,12 @@ async def complete_around(connection: Connection, outcomes: Sequence[Outcome]) -
         ours = {row[0] for row in await cursor.fetchall()}
         free = [outcome for outcome in outcomes if outcome.claim.id in ours]
         # These rows are ours by now; whatever else may delay it, as a slow disk, would do so again.
-        return await _complete(connection, free, patience="0") if free else set()
+        return await _complete(connection, free, patience="0") if free else {}
 
 
 async def _complete(
     connection: Connection, outcomes: Sequence[Outcome], *, patience: str
-) -> set[int]:
+) -> Written:
     claims = [outcome.claim for outcome in outcomes]
     landings = [outcome.landing for outcome in outcomes]
     errors = [outcome.error for outcome in outcomes]
@@ -141,7 +145,7 @@ async def _complete(
         prepare=True,
         binary=True,
     )
-    return {row[0] for row in await cursor.fetchall()}
+    return dict(await cursor.fetchall())
 
 
 async def still_held(connection: Connection, claims: Sequence[Resource[Any]]) -> set[int]:
