@@ -344,7 +344,10 @@ class Runtime:
         with contextlib.suppress(*AWAY, TimeoutError):
             async with asyncio.timeout(_SIGN_OFF_TIMEOUT_S):
                 async with self.worker.database.connection() as connection:
-                    await workers.stop(connection, self.worker.id)
+                    worker_id = self.worker.id
+                    # What was done since the last heartbeat.
+                    await workers.heartbeat(connection, worker_id, self._heartbeat.vitals())
+                    await workers.stop(connection, worker_id)
                 # Its part in the limits of the fleet goes to the others at once.
                 if self.worker.slots.has_fleet_limits:
                     await self._rebalancer.force()

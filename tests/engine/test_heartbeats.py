@@ -1,4 +1,4 @@
-from tests.support.engine import Stage, item_controller, working
+from tests.support.engine import Item, Stage, item_controller, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -15,3 +15,17 @@ async def test_the_listener_s_lag_is_told_without_any_hint(dsn: str, observer: O
             return await observer.value("select listener_lag_ms from delta_worker") == 12.5
 
         await eventually(told)
+
+
+async def test_a_worker_that_ends_tells_all_that_it_did(dsn: str, observer: Observer) -> None:
+    async with working(
+        dsn,
+        item_controller(Stage(opened=True).work),
+        heartbeat_interval=seconds(60),
+        worker_lost_after=seconds(180),
+    ) as client:
+        await client.inform(Item("a"))
+        await client.wait_until_drained()
+        await client.stop()
+        told = "select state, synced, last_claim_at is not null from delta_worker"
+        assert await observer.rows(told) == [("stopped", 1, True)]

@@ -41,14 +41,15 @@ class Heartbeat:
         """One heartbeat."""
         worker = self._worker
         async with worker.database.connection() as connection:
-            state = await workers.heartbeat(connection, worker.id, self._vitals())
+            state = await workers.heartbeat(connection, worker.id, self.vitals())
         if state in ("lost", None):
             log.warning("declared lost", extra={"component": "heartbeat", "worker": worker.id})
             await self._on_lost()
         else:
             worker.beaten = time.monotonic()
 
-    def _vitals(self) -> WorkerVitals:
+    def vitals(self) -> WorkerVitals:
+        """What this worker says of itself now."""
         worker = self._worker
         return WorkerVitals(
             draining=worker.draining,
