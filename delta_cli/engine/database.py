@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, errors
-from psycopg.rows import TupleRow, tuple_row
+from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from delta_cli.engine.dsn import liveness_settings, mask_dsn, mask_secrets
@@ -63,14 +63,6 @@ select
 # all of what has grown since, for each row of a batch.
 BY_INDEX: Final[LiteralString] = """
 select set_config('enable_seqscan', 'off', false)
-"""
-
-# The same search path for the length of a caller's transaction, and back.
-ENTER_SCHEMA: Final[LiteralString] = """
-select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
-"""
-LEAVE_SCHEMA: Final[LiteralString] = """
-select set_config('search_path', %(search_path)s, true)
 """
 
 
@@ -180,22 +172,6 @@ class Database:
         """A connection of the pool in a transaction."""
         async with self._pool.connection() as connection, connection.transaction():
             yield connection
-
-    @asynccontextmanager
-    async def within(self, connection: AsyncConnection[Any]) -> AsyncIterator[Connection]:
-        """A caller's own connection with Delta's search path, inside a transaction or savepoint.
-
-        Whatever fails inside is rolled back to where the caller was; the search path is put back.
-        """
-        if not connection.autocommit:
-            # Begins the caller's transaction if this is its first statement: the block would else
-            # be the whole of it, and commit.
-            await connection.execute("select")
-        async with connection.transaction():
-            cursor = connection.cursor(row_factory=tuple_row)
-            row = await (await cursor.execute(ENTER_SCHEMA, {"schema": self.schema})).fetchone()
-            yield connection
-            await cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
 
     def _arguments(self) -> dict[str, Any]:
         return {

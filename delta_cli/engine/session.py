@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from delta_cli.engine import schema
+from delta_cli.engine import callers, schema
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.controller import Controllers
@@ -22,7 +22,7 @@ from delta_cli.engine.errors import DeltaError
 from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.listener import Listener
-from delta_cli.engine.statements import Steps, run_steps
+from delta_cli.engine.statements import Steps, run_steps, run_through
 from delta_cli.engine.store import events, registry
 
 R = TypeVar("R")
@@ -184,8 +184,8 @@ class Session:
         """Run steps on a connection of our own, or inside the transaction of a caller's."""
         try:
             if within is not None:
-                async with self.database.within(within) as connection:
-                    return await run_steps(connection, steps)
+                async with callers.within(within, self.database.schema) as cursor:
+                    return await run_through(cursor, steps)
             async with self.connection() as own:
                 return await run_steps(own, steps)
         except UnicodeEncodeError as error:

@@ -8,8 +8,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
-from psycopg import AsyncConnection, Connection
-from psycopg.rows import tuple_row
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
+from psycopg.rows import TupleRow, tuple_row
 
 R = TypeVar("R")
 
@@ -49,26 +49,34 @@ def column(plural: str, singular: str, values: list[Any]) -> dict[str, Any]:
 
 
 async def run_steps(connection: AsyncConnection[Any], steps: Steps[R]) -> R:
-    """Run steps over an async connection."""
+    """Run steps over an async connection of our own."""
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        try:
-            statement = next(steps)
-            while True:
-                await cursor.execute(
-                    statement.query, statement.parameters, prepare=statement.prepare
-                )
-                statement = steps.send(await cursor.fetchall() if cursor.description else ())
-        except StopIteration as stop:
-            return stop.value
+        return await run_through(cursor, steps)
+
+
+async def run_through(cursor: AsyncCursor[TupleRow], steps: Steps[R]) -> R:
+    """Run steps through an async cursor that fetches in binary."""
+    try:
+        statement = next(steps)
+        while True:
+            await cursor.execute(statement.query, statement.parameters, prepare=statement.prepare)
+            statement = steps.send(await cursor.fetchall() if cursor.description else ())
+    except StopIteration as stop:
+        return stop.value
 
 
 def run_steps_sync(connection: Connection[Any], steps: Steps[R]) -> R:
-    """Run steps over a sync connection."""
+    """Run steps over a sync connection of our own."""
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        try:
-            statement = next(steps)
-            while True:
-                cursor.execute(statement.query, statement.parameters, prepare=statement.prepare)
-                statement = steps.send(cursor.fetchall() if cursor.description else ())
-        except StopIteration as stop:
-            return stop.value
+        return run_through_sync(cursor, steps)
+
+
+def run_through_sync(cursor: Cursor[TupleRow], steps: Steps[R]) -> R:
+    """As `run_through`, through a sync cursor."""
+    try:
+        statement = next(steps)
+        while True:
+            cursor.execute(statement.query, statement.parameters, prepare=statement.prepare)
+            statement = steps.send(cursor.fetchall() if cursor.description else ())
+    except StopIteration as stop:
+        return stop.value

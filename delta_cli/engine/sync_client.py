@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from delta_cli.engine.callers import within_sync
 from delta_cli.engine.config import Config
-from delta_cli.engine.database import CONFIGURE, ENTER_SCHEMA, LEAVE_SCHEMA
+from delta_cli.engine.database import CONFIGURE
 from delta_cli.engine.dsn import liveness_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.explain import explain, not_text
@@ -20,7 +20,7 @@ from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY, is_pooled_sync
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
-from delta_cli.engine.statements import Steps, run_steps_sync
+from delta_cli.engine.statements import Steps, run_steps_sync, run_through_sync
 from delta_cli.engine.store import events, read, repair, runs
 from delta_cli.engine.store.inform import (
     Candidate,
@@ -172,8 +172,8 @@ class SyncClient:
         try:
             if connection is None:
                 return self._run_alone(steps)
-            with self._within(connection):
-                return run_steps_sync(connection, steps)
+            with within_sync(connection, self.config.schema) as cursor:
+                return run_through_sync(cursor, steps)
         except UnicodeEncodeError as error:
             raise not_text(error) from None
 
@@ -183,17 +183,6 @@ class SyncClient:
                 return run_steps_sync(own, steps)
         except (psycopg.Error, PoolTimeout) as error:
             raise explain(error, self.dsn, self.config.schema) or error from error
-
-    @contextmanager
-    def _within(self, connection: AnyConnection) -> Generator[None]:
-        if not connection.autocommit:
-            # Begins the caller's transaction if this is its first statement: the block would else
-            # be the whole of it, and commit.
-            connection.execute("select")
-        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            row = cursor.execute(ENTER_SCHEMA, {"schema": self.config.schema}).fetchone()
-            yield
-            cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
 
     def _configure(self, connection: AnyConnection) -> None:
         if is_pooled_sync(connection):

@@ -1,0 +1,72 @@
+"""A caller's own psycopg connection, whose transaction Delta joins: whether it will do, and how.
+
+Applications set up their connections for themselves: Django's come with cursors, loaders and rows
+of its own. Delta's statements there go through psycopg's plain cursor, whatever the caller's is.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import Format
+from psycopg.rows import TupleRow, tuple_row
+
+# Begins the caller's transaction.
+BEGIN: Final[LiteralString] = """
+select
+"""
+# Delta's search path for the length of a caller's transaction, and back.
+ENTER_SCHEMA: Final[LiteralString] = """
+select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
+"""
+LEAVE_SCHEMA: Final[LiteralString] = """
+select set_config('search_path', %(search_path)s, true)
+"""
+
+
+class _PlainCursor(Cursor[TupleRow]):
+    @property
+    def adapters(self) -> AdaptersMap:
+        return psycopg.adapters
+
+
+class _AsyncPlainCursor(AsyncCursor[TupleRow]):
+    @property
+    def adapters(self) -> AdaptersMap:
+        return psycopg.adapters
+
+
+@asynccontextmanager
+async def within(
+    connection: AsyncConnection[Any], schema: str
+) -> AsyncGenerator[AsyncCursor[TupleRow]]:
+    """A cursor with Delta's search path, inside a transaction or savepoint of the caller's.
+
+    Whatever fails inside is rolled back to where the caller was; the search path is put back.
+    """
+    async with _AsyncPlainCursor(connection, row_factory=tuple_row) as cursor:
+        cursor.format = Format.BINARY
+        if not connection.autocommit:
+            # If this is the caller's first statement, the block would else be the whole of the
+            # transaction, and commit.
+            await cursor.execute(BEGIN)
+        async with connection.transaction():
+            row = await (await cursor.execute(ENTER_SCHEMA, {"schema": schema})).fetchone()
+            yield cursor
+            await cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+
+
+@contextmanager
+def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[TupleRow]]:
+    """As `within`, for a sync connection."""
+    with _PlainCursor(connection, row_factory=tuple_row) as cursor:
+        cursor.format = Format.BINARY
+        if not connection.autocommit:
+            cursor.execute(BEGIN)
+        with connection.transaction():
+            row = cursor.execute(ENTER_SCHEMA, {"schema": schema}).fetchone()
+            yield cursor
+            cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
