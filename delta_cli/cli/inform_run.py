@@ -103,6 +103,9 @@ async def _wait(client: "Client", run: "InformRun", timeout_s: float | None) -> 
             while run.finished_at is None:
                 await asyncio.sleep(_POLL_S)
                 run = await client.inform_run(run.id)
+    except asyncio.CancelledError:
+        note(f"inform run {run.id} goes on without you; see: delta informs {run.kind}")
+        raise
     except TimeoutError:
         raise WaitTimeout(
             f"inform run {run.id} of kind {run.kind!r} is still {run.state} after {timeout_s:g} s",

@@ -1,6 +1,7 @@
 """The one object that applications hold: inform, repair, read, subscribe, and work when started."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +45,8 @@ from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 from delta_cli.engine.ticking import Ticks
 from delta_cli.engine.waiting import AwaitedState, Wait, awaited_states
+
+log = logging.getLogger(__name__)
 
 _PAGE: Final = 500
 _SETTLED_POLL_S: Final = 0.05
@@ -352,7 +355,8 @@ class Client:
 
         Without `options.after` the run begins at the watermark; `from_watermark=False`: it lists
         everything. `run_foreground` runs it in this process, which must have the controller, and
-        returns when the run has ended and its resources have been worked.
+        returns when the run has ended and its resources have been worked; cancelled, it ends the
+        run, which has then failed.
         Raises NotFound for a kind that never had a controller.
         """
         options = options or InformOptions()
@@ -375,18 +379,36 @@ class Client:
         # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self._session.run(steps)
         was_working = self._runtime is not None
-        if not was_working:
-            await self.start(kinds=[kind])
-        token = current_client.set(self)
         try:
-            assert self._runtime is not None
-            await self._runtime.inform_now(kind, run.id)
-            await self.wait_until_drained([kind])
+            if not was_working:
+                await self.start(kinds=[kind])
+            await self._inform_and_work(kind, run.id)
+        except asyncio.CancelledError:
+            # Before the worker stops, whose runs are then queued for others.
+            await asyncio.shield(self._interrupt(run))
+            raise
         finally:
-            current_client.reset(token)
             if not was_working:
                 await self.stop()
         return await self.inform_run(run.id)
+
+    async def _inform_and_work(self, kind: str, run_id: int) -> None:
+        assert self._runtime is not None
+        token = current_client.set(self)
+        try:
+            await self._runtime.inform_now(kind, run_id)
+            await self.wait_until_drained([kind])
+        finally:
+            current_client.reset(token)
+
+    async def _interrupt(self, run: InformRun) -> None:
+        worker_id = None if self._runtime is None else self._runtime.worker.id
+        async with self._session.connection() as connection:
+            now = await runs.interrupt(connection, run.id, worker_id=worker_id)
+        log.warning(
+            "foreground inform interrupted",
+            extra={"component": "client", "kind": run.kind, "run": run.id, "state": now.state},
+        )
 
     def _require_runnable(self, kind: str) -> None:
         if kind not in self.controllers:

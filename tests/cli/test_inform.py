@@ -5,14 +5,26 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.cli.conftest import Here, Rows
 from tests.support.command_line import CommandLine, ended
+from tests.support.embedded import until
 
 
 def lines_of(count: int) -> str:
     return "".join(json.dumps({"id": f"item-{number}"}) + "\n" for number in range(count))
+
+
+def looks_at_a_run(dsn: str) -> bool:
+    """Whether somebody has looked whether an inform run has ended."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "select from pg_stat_activity where datname = current_database()"
+            " and query like '%from delta_inform%where id = %' and pid <> pg_backend_pid()"
+        )
+        return found.fetchone() is not None
 
 
 def test_objects_are_stored_without_an_application(quick: Here, rows: Rows) -> None:
@@ -207,6 +219,47 @@ def test_a_run_that_fails_exits_1(shop: CommandLine) -> None:
     done = shop("inform", "item", "--foreground", "--label", "fail=yes", "-o", "json").expect(1)
     assert done.json()["state"] == "failed"
     assert "the shop is closed" in done.err
+
+
+def test_a_run_that_refuses_some_objects_says_why_wherever_it_is_shown(shop: CommandLine) -> None:
+    told = "1 of 3 objects refused, so the watermark stays; the first: id of kind 'item' is empty"
+    words = ("inform", "item", "--foreground", "--label", "refused=1", "-o", "json")
+    done = shop(*words).expect(0)
+    assert (done.json()["state"], done.json()["refused"]) == ("succeeded", 1)
+    assert f"warning: InvalidObject: {told}" in done.err
+    assert told in shop("informs", "-o", "csv").expect(0).out
+
+
+def test_a_run_that_refuses_everything_exits_1(shop: CommandLine) -> None:
+    words = ("inform", "item", "--foreground", "--label", "refused=3", "-o", "json")
+    done = shop(*words).expect(1)
+    assert (done.json()["state"], done.json()["refused"]) == ("failed", 3)
+    assert "3 of 3 objects refused" in done.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_in_the_foreground_and_says_so(
+    shop: CommandLine, number: signal.Signals, code: int
+) -> None:
+    with shop.started("inform", "item", "--foreground", "--label", "endless=yes") as process:
+        until((shop.folder / "begun").exists)
+        process.send_signal(number)
+        done = ended(process).expect(code)
+    (run,) = shop("informs", "-o", "json").json()
+    assert (run["state"], run["error"]) == ("failed", "interrupted")
+    assert f"interrupted component=client kind=item run={run['id']} state=failed" in done.err
+
+
+def test_a_signal_while_waiting_leaves_the_run_to_the_fleet_and_says_so(
+    shop: CommandLine, dsn: str
+) -> None:
+    with shop.started("inform", "item", "--wait") as process:
+        until(lambda: looks_at_a_run(dsn))
+        process.send_signal(signal.SIGINT)
+        done = ended(process).expect(130)
+    (run,) = shop("informs", "-o", "json").json()
+    assert run["state"] == "queued"
+    assert f"note: inform run {run['id']} goes on without you" in done.err
 
 
 def test_waiting_for_a_run_ends_in_time(shop: CommandLine) -> None:

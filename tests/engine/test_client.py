@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -65,6 +66,28 @@ async def test_a_foreground_run_does_not_wait_for_other_kinds(dsn: str) -> None:
         assert (await client.get("item", "a")).state == "synced"
         assert stage.running
         assert not await client.drained()
+
+
+async def test_a_foreground_run_that_is_cancelled_has_failed_and_is_left_to_nobody(
+    dsn: str, observer: Observer
+) -> None:
+    begun = asyncio.Event()
+
+    async def endless(options: InformOptions) -> AsyncIterator[Item]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield Item("never")
+
+    controller = item_controller(Stage(opened=True).work, inform=endless)
+    async with Client(dsn, quick_config(controller)) as client:
+        running = asyncio.create_task(client.schedule_inform("item", run_foreground=True))
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    found = await observer.rows("select state, error, worker_id is not null from delta_inform")
+    assert found == [("failed", "interrupted", True)]
+    assert await observer.value("select inform_failures from delta_controller") == 0
 
 
 # Starting

@@ -131,6 +131,15 @@ where delta_controller.kind = ended.kind
 returning delta_controller.kind
 """
 
+# End a run that whoever asked for it gave up, unless it has ended, or another worker runs it. It is
+# no failure of the informer, so the kind's interval stays.
+INTERRUPT: Final[LiteralString] = """
+update delta_inform
+set state = 'failed', lease_until = null, finished_at = now(), error = 'interrupted'
+where id = %(id)s
+and (state = 'queued' or (state = 'running' and worker_id = %(worker_id)s::bigint))
+"""
+
 # Queue again the runs whose worker is lost or whose lease ran out.
 RESCUE: Final[LiteralString] = """
 with rescued as (

@@ -130,6 +130,12 @@ async def fail(connection: Connection, run: ClaimedRun, *, worker_id: int, error
     await connection.execute(queries.FAIL, {"id": run.id, "worker_id": worker_id, "error": error})
 
 
+async def interrupt(connection: Connection, run_id: int, *, worker_id: int | None) -> InformRun:
+    """End a run that was given up, unless another worker runs it; returns it as it is then."""
+    await connection.execute(queries.INTERRUPT, {"id": run_id, "worker_id": worker_id})
+    return await get_run(connection, run_id)
+
+
 async def get_run(connection: Connection, run_id: int) -> InformRun:
     """One run. Raises NotFound."""
     cursor = await connection.execute(queries.GET, {"id": run_id})

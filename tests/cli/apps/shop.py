@@ -54,8 +54,14 @@ class ItemController(Controller[Item]):
     def inform(self, options: InformOptions) -> Iterator[Item]:
         if "fail" in options.labels:
             raise OSError("the shop is closed")
+        while "endless" in options.labels:
+            (FOLDER / "begun").touch()
+            time.sleep(0.01)
+            yield Item("listed-again")
+        refused = int(options.labels.get("refused", 0))
         for number in range(options.limit or 3):
-            yield Item(f"listed-{number}", options.labels.get("name", "good"))
+            key = f"listed-{number}" if number >= refused else ""
+            yield Item(key, options.labels.get("name", "good"))
 
 
 @dataclass
