@@ -17,6 +17,7 @@ from delta_cli.cli.session import open_client, open_database
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run, say
 from delta_cli.engine.errors import ConfigError, SchemaError
+from delta_cli.engine.model import InformRun, InformRunState, ResourceRow
 from delta_cli.engine.settings import InformOptions
 from delta_cli.engine.states import ResourceState
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
     from delta_cli.engine.database import Database
-    from delta_cli.engine.model import InformRun, ResourceRow
     from delta_cli.engine.runtime import WorkerSummary
 
 KIND: Final = "file"
@@ -59,8 +59,8 @@ class DemoRun:
                 run, worked = await self._mirror(client, form)
                 record = await self._summary(client, run, worked, time.perf_counter() - began)
         output.write_object(record, form)
-        if run.error is not None:
-            say(f"the folder could not be listed: {run.error}", label="error")
+        if run.state is InformRunState.FAILED:
+            say(f"the folder could not be mirrored: {run.error}", label="error")
             return ExitCode.FAILED
         return ExitCode.SOME_FAILED if record["failed"] or run.counts.refused else ExitCode.DONE
 
@@ -97,7 +97,7 @@ class DemoRun:
 
     async def _mirror(
         self, client: "Client", form: Format
-    ) -> tuple["InformRun", "WorkerSummary | None"]:
+    ) -> tuple[InformRun, "WorkerSummary | None"]:
         with progress_bar("mirroring", form) as advance:
             watching = asyncio.create_task(_watch(client, advance))
             try:
@@ -140,7 +140,7 @@ class DemoRun:
     async def _summary(
         self,
         client: "Client",
-        run: "InformRun",
+        run: InformRun,
         worked: "WorkerSummary | None",
         duration_s: float,
     ) -> dict[str, Any]:

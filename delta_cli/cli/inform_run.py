@@ -15,14 +15,14 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.records import inform_run_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note, note_dry_run, say
+from delta_cli.cli.talk import note, note_dry_run, say, warn
 from delta_cli.engine.errors import ConfigError, NotFound, WaitTimeout
+from delta_cli.engine.model import InformRun, InformRunState
 from delta_cli.engine.settings import InformOptions
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
-    from delta_cli.engine.model import InformRun
 
 _POLL_S: Final = 0.2
 
@@ -88,16 +88,18 @@ async def queue_run(
     return _told(run)
 
 
-def _told(run: "InformRun") -> ExitCode:
-    if run.error is not None:
+def _told(run: InformRun) -> ExitCode:
+    if run.state is InformRunState.FAILED:
         say(f"the inform run failed: {run.error}", label="error")
         return ExitCode.FAILED
+    if run.error is not None:
+        warn(run.error)
     if run.finished_at is None:
         note("queued for the workers; --wait waits for it")
     return ExitCode.DONE
 
 
-async def _wait(client: "Client", run: "InformRun", timeout_s: float | None) -> "InformRun":
+async def _wait(client: "Client", run: InformRun, timeout_s: float | None) -> InformRun:
     try:
         async with asyncio.timeout(timeout_s):
             while run.finished_at is None:

@@ -258,7 +258,10 @@ class InformRunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InformRun:
-    """A row of `delta_inform`: one run of one kind's informer."""
+    """A row of `delta_inform`: one run of one kind's informer.
+
+    `error` says why it failed or, of one that succeeded, that some of its objects were refused.
+    """
 
     id: int
     kind: str

@@ -237,6 +237,22 @@ def test_a_run_that_refuses_everything_exits_1(shop: CommandLine) -> None:
     assert "3 of 3 objects refused" in done.err
 
 
+def test_a_run_that_refuses_some_objects_says_why_wherever_it_is_shown(shop: CommandLine) -> None:
+    told = "1 of 3 objects refused, so the watermark stays; the first: id of kind 'item' is empty"
+    words = ("inform", "item", "--foreground", "--label", "refused=1", "-o", "json")
+    done = shop(*words).expect(0)
+    assert (done.json()["state"], done.json()["refused"]) == ("succeeded", 1)
+    assert f"warning: InvalidObject: {told}" in done.err
+    assert told in shop("informs", "-o", "csv").expect(0).out
+
+
+def test_a_run_that_refuses_everything_exits_1(shop: CommandLine) -> None:
+    words = ("inform", "item", "--foreground", "--label", "refused=3", "-o", "json")
+    done = shop(*words).expect(1)
+    assert (done.json()["state"], done.json()["refused"]) == ("failed", 3)
+    assert "3 of 3 objects refused" in done.err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_in_the_foreground_and_says_so(
     shop: CommandLine, number: signal.Signals, code: int

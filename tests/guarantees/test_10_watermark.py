@@ -12,6 +12,7 @@ from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
 MORNING = datetime(2024, 5, 1, 8, tzinfo=UTC)
+NAIVE = MORNING.replace(tzinfo=None)
 OVERLAP = timedelta(minutes=1)
 
 
@@ -258,11 +259,55 @@ async def test_a_run_that_lists_all_since_the_mark_moves_it(
 async def test_a_refused_object_is_counted_and_the_others_are_stored(
     dsn: str, observer: Observer
 ) -> None:
-    listing = Listing(dated("a", 1), dated("nul\0", 2), dated("b", 3))
+    listing = Listing(dated("a", 1))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        mark = await watermark(observer)
+        listing.reports = (dated("nul\0", 2), dated("x" * 255, 3), dated("b", 4))
+        ended = await run(client)
+        assert (ended.state, ended.counts.created, ended.counts.refused) == ("succeeded", 1, 2)
+        assert ended.error == (
+            "InvalidObject: 2 of 3 objects refused, so the watermark stays; "
+            "the first: id of kind 'item' contains a NUL character (at position 3)"
+        )
+        await observer.until_all("synced", 2)
+        assert await watermark(observer) == mark
+
+
+async def test_what_was_refused_is_listed_again_until_it_is_stored(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(dated("nul\0", 1), dated("b", 3))
+    async with listing_client(dsn, listing) as client:
+        await run(client)
+        assert await watermark(observer) is None
+        listing.reports = (dated("nul", 1), dated("b", 3))
+        mended = await run(client)
+        assert (mended.counts.created, mended.counts.unchanged, mended.error) == (1, 1, None)
+        assert listing.after == [None, None]
+        assert await watermark(observer) == MORNING + timedelta(hours=3) - OVERLAP
+
+
+async def test_a_listing_of_which_everything_is_refused_has_failed(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(*(Dated(f"item-{number}", 0, NAIVE) for number in range(10)))
     async with listing_client(dsn, listing) as client:
         ended = await run(client)
-        assert (ended.state, ended.counts.created, ended.counts.refused) == ("succeeded", 2, 1)
-        await observer.until_all("synced", 2)
+        assert (ended.state, ended.counts.seen, ended.counts.refused) == ("failed", 10, 10)
+        assert ended.error == (
+            "InvalidObject: 10 of 10 objects refused, so the watermark stays; "
+            "the first: created_at has no time zone: 2024-05-01T08:00:00"
+        )
+        assert await watermark(observer) is None
+        assert await observer.value("select inform_failures from delta_controller") == 1
+
+
+async def test_a_listing_of_nothing_has_not_failed(dsn: str, observer: Observer) -> None:
+    async with listing_client(dsn, Listing()) as client:
+        ended = await run(client)
+        assert (ended.state, ended.error, ended.counts.seen) == ("succeeded", None, 0)
+        assert await watermark(observer) is not None
 
 
 async def test_a_run_whose_worker_died_runs_again_from_the_old_mark(

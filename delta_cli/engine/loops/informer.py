@@ -1,7 +1,7 @@
 """Claims inform runs of this worker's kinds and streams what `inform()` reports into the database.
 
 Batches are committed as they come, so a listing that breaks off leaves what it had reported; only a
-run that ends well moves the watermark.
+run that ends well, and of which nothing was refused, moves the watermark.
 """
 
 import asyncio
@@ -103,6 +103,7 @@ class InformRunner:
             settings.inform_timeout, config.controller_inform_timeout
         )
         self._known_namespaces: frozenset[str] = frozenset()
+        self._first_refusal: InvalidObject | None = None
         self._progress_at: float = time.monotonic()
         self.stream: InformStream = InformStream(
             Encoder(config.max_object_bytes, config.max_attempts),
@@ -121,8 +122,11 @@ class InformRunner:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the run must end and say so
             failure, counts = error, self.stream.counts
-        await while_away("informer", lambda: self._end(failure))
-        self._log_end(failure, counts)
+        refusals = refusals_of(counts, self._first_refusal)
+        if failure is None and counts.refused == counts.seen:
+            failure = refusals
+        await while_away("informer", lambda: self._end(failure, refusals))
+        self._log_end(failure, refusals)
         return counts
 
     async def _list(self) -> Exception | None:
@@ -132,7 +136,8 @@ class InformRunner:
         try:
             async with patience.timeout:
                 source = self._worker.controllers.controller(run.kind).inform(run.options)
-                async with aclosing(objects_of(source, in_thread=True)) as objects:
+                reported = objects_of(source, in_thread=True, named="inform()")
+                async with aclosing(reported) as objects:
                     taken = 0
                     async for obj in objects:
                         await self.stream.take(obj)
@@ -191,7 +196,7 @@ class InformRunner:
                 counts=self.stream.counts,
             )
 
-    async def _end(self, failure: Exception | None) -> None:
+    async def _end(self, failure: Exception | None, refusals: InvalidObject | None) -> None:
         worker = self._worker
         await self._record()
         async with worker.database.connection() as connection:
@@ -200,9 +205,10 @@ class InformRunner:
                     connection,
                     self._run,
                     worker_id=worker.id,
-                    seen=self.stream.counts.seen,
+                    counts=self.stream.counts,
                     newest=self.stream.newest,
                     overlap=self._overlap,
+                    error=None if refusals is None else description_of(refusals),
                 )
             else:
                 await runs.fail(
@@ -210,17 +216,33 @@ class InformRunner:
                 )
 
     def _refused(self, error: InvalidObject) -> None:
+        self._first_refusal = self._first_refusal or error
         log.warning(
             "object refused",
             extra={"component": "informer", "kind": self._run.kind, "error": error.message},
         )
 
-    def _log_end(self, failure: Exception | None, counts: InformCounts) -> None:
+    def _log_end(self, failure: Exception | None, refusals: InvalidObject | None) -> None:
         fields = {"component": "informer", "kind": self._run.kind, "run": self._run.id}
-        if failure is None:
-            log.info("inform run ended", extra=fields | {"seen": counts.seen})
-        else:
+        fields |= {"seen": self.stream.counts.seen}
+        if failure is not None:
             log.error("inform run failed", extra=fields | {"error": description_of(failure)})
+        elif refusals is not None:
+            log.warning("inform run ended", extra=fields | {"error": description_of(refusals)})
+        else:
+            log.info("inform run ended", extra=fields)
+
+
+def refusals_of(counts: InformCounts, first: InvalidObject | None) -> InvalidObject | None:
+    """What a run has to say of all the objects that were refused; None when none was."""
+    if first is None:
+        return None
+    return InvalidObject(
+        f"{counts.refused:,} of {counts.seen:,} objects refused, so the watermark stays; "
+        f"the first: {first.message}",
+        field=first.field,
+        hint=first.hint,
+    )
 
 
 class _Patience:

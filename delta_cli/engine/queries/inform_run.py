@@ -86,11 +86,11 @@ returning id
 """
 
 # A run ended well: move the watermark, never past the database's clock, nor for a run that listed
-# only a part.
+# or stored only a part. Its error says what was refused.
 SUCCEED: Final[LiteralString] = """
 with ended as (
     update delta_inform
-    set state = 'succeeded', lease_until = null, finished_at = now()
+    set state = 'succeeded', lease_until = null, finished_at = now(), error = %(error)s
     where id = %(id)s and worker_id = %(worker_id)s and state = 'running'
     returning kind, started_at
 )

@@ -28,11 +28,12 @@ class ClaimedRun:
     requested_by: str
     watermark: datetime | None = None
 
-    def is_complete(self, *, seen: int) -> bool:
-        """Whether a run that saw so many objects listed all that is newer than the watermark."""
+    def is_complete(self, counts: InformCounts) -> bool:
+        """Whether a run with these counts has stored all that is newer than the watermark."""
         after, limit = self.options.after, self.options.limit
         since_watermark = after is None or (self.watermark is not None and after <= self.watermark)
-        return since_watermark and not self.options.labels and (limit is None or seen < limit)
+        listed_all = not self.options.labels and (limit is None or counts.seen < limit)
+        return since_watermark and listed_all and not counts.refused
 
 
 def queue_run(
@@ -105,22 +106,25 @@ async def succeed(
     run: ClaimedRun,
     *,
     worker_id: int,
-    seen: int,
+    counts: InformCounts,
     newest: datetime | None,
     overlap: timedelta,
+    error: str | None,
 ) -> None:
     """End a run well, and move the watermark to the newest object seen, less the overlap.
 
-    A run that listed only a part leaves the watermark: what it never listed is still to come.
+    A run that listed only a part leaves the watermark: what it never listed is still to come. So
+    does one of which objects were refused, as `error` says: mended, they must be listed again.
     """
     await connection.execute(
         queries.SUCCEED,
         {
             "id": run.id,
             "worker_id": worker_id,
-            "complete": run.is_complete(seen=seen),
+            "complete": run.is_complete(counts),
             "newest": newest,
             "overlap": overlap,
+            "error": error,
         },
     )
 
