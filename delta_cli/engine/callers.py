@@ -11,8 +11,10 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import Format
+from psycopg.pq import Format, PipelineStatus
 from psycopg.rows import TupleRow, tuple_row
+
+from delta_cli.engine.errors import ConfigError
 
 # Begins the caller's transaction.
 BEGIN: Final[LiteralString] = """
@@ -46,7 +48,9 @@ async def within(
     """A cursor with Delta's search path, inside a transaction or savepoint of the caller's.
 
     Whatever fails inside is rolled back to where the caller was; the search path is put back.
+    Raises ConfigError for a connection that will not do, before anything is sent.
     """
+    _check(connection, AsyncConnection, "SyncClient takes sync connections")
     async with _AsyncPlainCursor(connection, row_factory=tuple_row) as cursor:
         cursor.format = Format.BINARY
         if not connection.autocommit:
@@ -62,6 +66,7 @@ async def within(
 @contextmanager
 def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[TupleRow]]:
     """As `within`, for a sync connection."""
+    _check(connection, Connection, "Client takes async connections")
     with _PlainCursor(connection, row_factory=tuple_row) as cursor:
         cursor.format = Format.BINARY
         if not connection.autocommit:
@@ -70,3 +75,19 @@ def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[Tu
             row = cursor.execute(ENTER_SCHEMA, {"schema": schema}).fetchone()
             yield cursor
             cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+
+
+def _check(connection: Any, wanted: type[Any], others: str) -> None:
+    if not isinstance(connection, wanted):
+        given = type(connection)
+        raise ConfigError(
+            f"connection must be a psycopg.{wanted.__name__}, "
+            f"got a {given.__module__}.{given.__qualname__}",
+            hint=f"give psycopg's own connection, not what wraps it; {others}",
+        )
+    # Inside a pipeline a statement's rows come later, and each of our steps goes by the last one's.
+    if connection.info.pipeline_status != PipelineStatus.OFF:
+        raise ConfigError(
+            "connection is in pipeline mode, where Delta cannot join its transaction",
+            hint="end the block of connection.pipeline() first; the transaction may stay open",
+        )

@@ -10,7 +10,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from delta_cli import Client, InformOpts, InformResult, SyncClient
+from delta_cli import Client, ConfigError, InformOpts, InformResult, SyncClient
 from tests.support.engine import Item
 
 CURSORS = [psycopg.Cursor, psycopg.ClientCursor, psycopg.RawCursor]
@@ -82,3 +82,53 @@ def test_the_callers_own_json_is_no_matter(dsn: str) -> None:
         dsn, Item("a", 7), prepare=lambda one: set_json_loads(lambda _: "nothing of ours", one)
     )
     assert result.row.object == {"key": "a", "value": 7}
+
+
+# Connections that will not do
+
+
+async def test_a_connection_that_is_not_async_is_refused_by_its_type(
+    dsn: str, client: Client
+) -> None:
+    with psycopg.connect(dsn) as connection:
+        wrong: Any = connection
+        with pytest.raises(ConfigError, match="AsyncConnection, got a psycopg") as e:
+            await client.inform(Item("a"), connection=wrong)
+        assert "SyncClient takes sync" in str(e.value.hint)
+        with pytest.raises(ConfigError, match=r"got a psycopg\.Connection"):
+            await client.inform_many([Item("a")], connection=wrong)
+        with pytest.raises(ConfigError, match=r"got a psycopg\.Connection"):
+            await client.schedule_inform("item", connection=wrong)
+    assert [row async for row in client.resources()] == []
+
+
+@pytest.mark.filterwarnings("error")  # such as of a coroutine that nobody awaited
+async def test_a_connection_that_is_not_sync_is_refused_by_its_type(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        wrong: Any = connection
+        with SyncClient(dsn) as client:
+            with pytest.raises(ConfigError, match=r"got a psycopg\.AsyncConnection") as e:
+                client.inform(Item("a"), connection=wrong)
+            assert "Client takes async" in str(e.value.hint)
+            for no_connection in (dsn, object()):
+                wrong = no_connection
+                with pytest.raises(ConfigError, match=r"got a builtins.(str|object)"):
+                    client.inform(Item("a"), connection=wrong)
+
+
+async def test_a_connection_in_pipeline_mode_is_refused_and_is_good_after_it(
+    dsn: str, client: Client
+) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        async with connection.pipeline():
+            await connection.execute("create table app ()")
+            with pytest.raises(ConfigError, match="pipeline mode"):
+                await client.inform(Item("a"), connection=connection)
+        assert (await client.inform(Item("a"), connection=connection)).outcome == "created"
+
+
+def test_a_sync_connection_in_pipeline_mode_is_refused_too(dsn: str) -> None:
+    with SyncClient(dsn) as client, psycopg.connect(dsn) as connection:
+        with connection.pipeline(), pytest.raises(ConfigError, match="pipeline mode"):
+            client.inform(Item("a"), connection=connection)
+        assert client.inform(Item("a"), connection=connection).outcome == "created"
