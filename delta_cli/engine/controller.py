@@ -8,6 +8,7 @@ from delta_cli.engine.backoff import ExponentialBackoff, RetryPolicy
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model import Resource
 from delta_cli.engine.objects import ObjectType
+from delta_cli.engine.returned import never_runs
 from delta_cli.engine.settings import InformOptions
 
 T = TypeVar("T")
@@ -16,7 +17,8 @@ T = TypeVar("T")
 class Controller(Generic[T]):
     """Keeps one kind of object right: subclass it as `Controller[YourObject]`.
 
-    `work()` makes one object right; it may be `async def` or plain (plain runs in a thread).
+    `work()` makes one object right; it may be `async def` or plain (plain runs in a thread), and
+    holds no `yield`. An awaitable that it returns is awaited.
     `inform()` reports what exists outside; it is an async generator, a generator, or returns an
     iterable. Raising in either means that the work or the run failed.
     `backoff` says when a failed resource is tried again; replace it on the class or instance.
@@ -85,6 +87,12 @@ class Controllers:
             raise ConfigError(f"{type(controller).__name__} has no work()")
         object_type = ObjectType(controller.object_class())
         kind = object_type.kind
+        if never_runs(controller.work):
+            raise ConfigError(
+                f"work() of {type(controller).__name__}, for kind {kind!r}, has a yield in it: "
+                "it is a generator, which nobody runs",
+                hint="remove the yield; only inform() reports objects with one",
+            )
         if kind in self._controllers:
             raise ConfigError(
                 f"kind {kind!r} has two controllers: "

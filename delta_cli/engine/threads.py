@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -57,10 +56,3 @@ def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
     except StopIteration as error:
         # No future takes one: who waits for the thread would wait for ever.
         raise RuntimeError("work() raised StopIteration") from error
-
-
-async def result_of(thread: asyncio.Future[Any]) -> None:
-    """Until a plain work ends; shielded, because a thread cannot be cancelled."""
-    result = await asyncio.shield(thread)
-    if inspect.isawaitable(result):
-        await result

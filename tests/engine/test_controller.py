@@ -48,6 +48,16 @@ class Bare(Controller): ...  # pyright: ignore[reportMissingTypeArgument]
 class Workless(Controller[User]): ...
 
 
+class Yielding(Controller[User]):
+    def work(self, resource: Resource[User]) -> Any:
+        yield resource
+
+
+class YieldingAsync(Controller[User]):
+    async def work(self, resource: Resource[User]) -> Any:
+        yield resource
+
+
 def test_a_controller_knows_the_class_of_its_objects():
     assert UserController.object_class() is User
     assert Derived.object_class() is User
@@ -88,6 +98,8 @@ def test_only_keeps_the_named_kinds():
         ([UserController], "got the class UserController"),
         ([3], "got 3"),
         ([Workless()], r"Workless has no work\(\)"),
+        ([Yielding()], "of Yielding, for kind 'user', has a yield in it"),
+        ([YieldingAsync()], "of YieldingAsync, for kind 'user', has a yield in it"),
         ([UserController(), Derived()], "two controllers: UserController and Derived"),
     ],
 )

@@ -59,8 +59,8 @@ def item_controller(
     """A controller of items. `settings` are those of `ObjectSettings`."""
     item_class = kind_of_item(kind, **settings)
 
-    async def work_async(self: Any, resource: Resource[Item]) -> None:
-        await work(resource)
+    async def work_async(self: Any, resource: Resource[Item]) -> Any:
+        return await work(resource)
 
     def work_plain(self: Any, resource: Resource[Item]) -> Any:
         return work(resource)

@@ -18,8 +18,9 @@ from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.model import Resource
 from delta_cli.engine.outcomes import Cancelled, outcome_of
+from delta_cli.engine.returned import see_to
 from delta_cli.engine.store.work import Outcome
-from delta_cli.engine.threads import WorkThreads, result_of
+from delta_cli.engine.threads import WorkThreads
 
 log = logging.getLogger(__name__)
 
@@ -222,22 +223,22 @@ class Executor:
         started = time.perf_counter()
         runner.claim = claim
         runner.interrupted = None
-        thread = runner.thread = None
+        runner.thread = None
         if kind.timeout_s is not None:
             runner.deadline = started + kind.timeout_s
         error: BaseException | None = None
         try:
             claim.decode_with(kind.decode)
-            if kind.is_async:
-                await kind.work(claim)
-            else:
-                thread = runner.thread = self._threads.start(kind.work, claim)
-                await result_of(thread)
+            running = kind.work(claim) if kind.is_async else self._in_thread(runner, kind, claim)
+            result = await running
+            if result is not None:
+                await see_to(result)
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as raised:
             # Cancelled by our deadline or by the work itself, it is a failure like any other.
             if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
+                thread = runner.thread
                 if thread is not None and not thread.done() and not runner.abandoned:
                     self._threads.count_until_done(thread)
                 raise
@@ -250,12 +251,17 @@ class Executor:
         if runner.interrupted is not None:
             await self._let_interrupt_pass()
             error = runner.interrupted
+        thread = runner.thread
         if thread is None or thread.done():
             self._free(claim)
         else:
             self._keep_slot_until_done(thread, claim)
         duration_ms = (time.perf_counter() - started) * 1000
         self._end(claim, error, duration_ms)
+
+    def _in_thread(self, runner: _Runner, kind: _Kind, claim: Resource[Any]) -> asyncio.Future[Any]:
+        runner.thread = self._threads.start(kind.work, claim)
+        return asyncio.shield(runner.thread)  # a thread cannot be cancelled
 
     def _end(self, claim: Resource[Any], error: BaseException | None, duration_ms: float) -> None:
         backoff = self._kinds[claim.kind].backoff

@@ -1,0 +1,71 @@
+"""What a work returns is looked at: code that nobody has run makes nothing right."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from delta_cli import Resource
+from tests.support.engine import Item, item_controller, working
+from tests.support.observing import Observer
+
+
+def steps(resource: Resource[Item]) -> Iterator[int]:
+    yield 1
+
+
+async def steps_async(resource: Resource[Item]) -> AsyncIterator[int]:
+    yield 1
+
+
+async def steps_for(resource: Resource[Item]) -> Any:
+    return steps(resource)
+
+
+def steps_awaited_for(resource: Resource[Item]) -> Any:
+    return steps_for(resource)
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (lambda resource: steps(resource), "returned the generator steps"),  # noqa: PLW0108 - a function without a yield
+        (lambda resource: steps_async(resource), "returned the async generator steps_async"),  # noqa: PLW0108 - as above
+        (steps_for, "returned the generator steps"),
+        (steps_awaited_for, "returned the generator steps"),
+    ],
+    ids=["plain", "plain, async generator", "async", "plain, coroutine"],
+)
+async def test_a_work_that_returns_a_generator_fails(
+    dsn: str, observer: Observer, work: Callable[[Resource[Item]], Any], told: str
+) -> None:
+    async with working(dsn, item_controller(work), max_attempts=1) as client:
+        await client.inform(Item("a"))
+        row = await observer.until_state("a", "degraded")
+    (error,) = row["errors"]
+    assert error["error"] == "TypeError"
+    assert told in error["message"]
+    assert "remove the yield" in error["message"]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_what_a_work_returns_is_awaited_if_it_can_be(
+    dsn: str, observer: Observer, *, is_async: bool
+) -> None:
+    ran: list[str] = []
+
+    async def really(resource: Resource[Item]) -> str:
+        ran.append(resource.object_id)
+        return "no matter"
+
+    async def work_async(resource: Resource[Item]) -> Any:
+        return really(resource)
+
+    def work_plain(resource: Resource[Item]) -> Any:
+        return really(resource)
+
+    work = work_async if is_async else work_plain
+    async with working(dsn, item_controller(work)) as client:
+        await client.inform(Item("a"))
+        await observer.until_state("a", "synced")
+    assert ran == ["a"]
