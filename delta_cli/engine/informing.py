@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
@@ -199,18 +199,25 @@ def _expectation_after(counts: InformCounts) -> Expectation:
     return "new" if counts.created > _MOSTLY_NEW * counts.seen else "mixed"
 
 
-async def objects_of(source: Any, *, in_thread: bool) -> AsyncGenerator[Any, None]:
+async def objects_of(
+    source: Any, *, in_thread: bool, named: str = "objects"
+) -> AsyncGenerator[Any, None]:
     """The objects of an iterable of any sort: async, plain, or an awaitable that gives one.
 
     `in_thread`: a plain one is advanced in a thread, since it may block on what it reads from.
+    Raises ConfigError, which says what is `named` so, for anything else.
     """
-    if inspect.isawaitable(source):
+    while inspect.isawaitable(source):
         source = await source
     if isinstance(source, AsyncIterable):
         async for obj in source:
             yield obj
     elif not isinstance(source, Iterable):
-        raise TypeError(f"an iterable of objects is needed, got {type(source).__name__}")
+        got = "None" if source is None else f"one {type(source).__name__}"
+        raise ConfigError(
+            f"{named} must give an iterable of objects, got {got}: "
+            "yield each object, or give a list of them"
+        )
     elif in_thread and not isinstance(source, (list, tuple)):
         async for obj in _advanced_in_thread(iter(source)):
             yield obj

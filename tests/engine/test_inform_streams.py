@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from delta_cli import Client, Config, Controller, InformOptions
+from delta_cli import Client, Config, ConfigError, Controller, InformOptions
 from delta_cli.engine.informing import objects_of
 from delta_cli.engine.store import runs
 from tests.support.engine import Item
@@ -21,6 +21,20 @@ async def test_what_a_plain_iterator_gave_before_it_failed_is_passed_on() -> Non
     assert [await anext(objects) for _ in range(7)] == list(range(7))
     with pytest.raises(ConnectionError, match="half-way"):
         await anext(objects)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(None, "got None: yield each object"), (Item("a"), "got one Item: yield")]
+)
+async def test_what_is_no_iterable_of_objects_is_refused_by_its_name(
+    given: object, told: str
+) -> None:
+    async def awaited() -> object:
+        return given
+
+    for source in (given, awaited()):
+        with pytest.raises(ConfigError, match=rf"inform\(\) must give an iterable .*{told}"):
+            await anext(objects_of(source, in_thread=True, named="inform()"))
 
 
 async def test_a_slow_plain_iterator_is_not_waited_for_until_its_chunk_is_full() -> None:
