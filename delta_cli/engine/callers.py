@@ -91,3 +91,9 @@ def _check(connection: Any, wanted: type[Any], others: str) -> None:
             "connection is in pipeline mode, where Delta cannot join its transaction",
             hint="end the block of connection.pipeline() first; the transaction may stay open",
         )
+    if not connection.closed and connection.info.encoding != "utf-8":
+        encoding = connection.info.parameter_status("client_encoding")
+        raise ConfigError(
+            f"connection has the client_encoding {encoding}, which lacks characters of objects",
+            hint="set client_encoding = 'UTF8' on it before, or connect with client_encoding=UTF8",
+        )

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection, errors
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from delta_cli.engine.dsn import liveness_settings, mask_dsn, mask_secrets
+from delta_cli.engine.dsn import connection_settings, mask_dsn, mask_secrets
 from delta_cli.engine.errors import ConnectionFailed
 from delta_cli.engine.pooler import PooledConnection, is_pooled
 
@@ -178,7 +178,7 @@ class Database:
             "autocommit": True,
             "application_name": self._application_name,
             "connect_timeout": max(2, round(self._connect_timeout.total_seconds())),
-            **liveness_settings(self.dsn),
+            **connection_settings(self.dsn),
         }
 
     async def _check(self, connection: Connection) -> None:

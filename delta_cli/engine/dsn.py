@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -96,6 +96,15 @@ def liveness_settings(dsn: str) -> dict[str, int]:
     """What notices within half a minute that the server is gone; what the DSN says itself wins."""
     said = conninfo_to_dict(check_dsn(dsn))
     return {key: value for key, value in _LIVENESS.items() if key not in said}
+
+
+def connection_settings(dsn: str) -> dict[str, Any]:
+    """What libpq is told of each connection of ours beside the DSN.
+
+    Text is UTF-8, whatever the DSN, the environment or the role says: another encoding lacks
+    characters that objects have.
+    """
+    return {"client_encoding": "UTF8", **liveness_settings(dsn)}
 
 
 def mask_dsn(dsn: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
-from delta_cli.engine.dsn import DsnSource
+from delta_cli.engine.dsn import DsnSource, connection_settings
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY
 from delta_cli.engine.store.suggestions import Suggested, words
@@ -45,7 +45,8 @@ def _look(
         dsn = _running_embedded() if source.dsn is None else source.dsn
         if dsn is None:
             return []
-        with psycopg.connect(dsn, connect_timeout=2) as connection:
+        settings = connection_settings(dsn)
+        with psycopg.connect(dsn, connect_timeout=2, **settings) as connection:
             connection.execute(CONFIGURE_LOCALLY, {"schema": schema})
             return ask(connection)
     except Exception:  # noqa: BLE001 - silence is the answer to whatever is wrong

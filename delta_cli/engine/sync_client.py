@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from delta_cli.engine.callers import within_sync
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE
-from delta_cli.engine.dsn import liveness_settings, mask_dsn, resolve_dsn
+from delta_cli.engine.dsn import connection_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
@@ -60,7 +60,7 @@ class SyncClient:
             kwargs={
                 "autocommit": True,
                 "application_name": "delta",
-                **liveness_settings(self.dsn),
+                **connection_settings(self.dsn),
             },
             configure=self._configure,
             check=ConnectionPool.check_connection,

@@ -132,3 +132,29 @@ def test_a_sync_connection_in_pipeline_mode_is_refused_too(dsn: str) -> None:
         with connection.pipeline(), pytest.raises(ConfigError, match="pipeline mode"):
             client.inform(Item("a"), connection=connection)
         assert client.inform(Item("a"), connection=connection).outcome == "created"
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "sql_ascii"])
+async def test_a_connection_that_lacks_characters_is_refused_before_anything_is_written(
+    dsn: str, client: Client, encoding: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, client_encoding=encoding) as connection:
+        with pytest.raises(ConfigError, match=f"(?i)client_encoding {encoding}") as caught:
+            await client.inform(Item("ä"), connection=connection)
+        assert "UTF8" in str(caught.value.hint)
+        await connection.execute("set client_encoding = 'UTF8'")
+        result = await client.inform(Item("ä€"), connection=connection)
+    assert [row.object_id async for row in client.resources()] == [result.row.object_id] == ["ä€"]
+
+
+def test_a_sync_connection_that_lacks_characters_is_refused_too(dsn: str) -> None:
+    with pytest.raises(ConfigError, match="client_encoding LATIN1"):
+        inform_sync(dsn, Item("a"), client_encoding="latin1")
+    assert inform_sync(dsn, Item("a")).outcome == "created"
+
+
+async def test_a_closed_connection_is_told_as_such(dsn: str, client: Client) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await connection.close()
+        with pytest.raises(psycopg.OperationalError, match="closed"):
+            await client.inform(Item("a"), connection=connection)
