@@ -109,7 +109,8 @@ class ObjectType(Generic[T]):
         created_at = _created_at(obj) if self._has_created_at else None
         if opts is None:
             opts = _own_opts(obj) if self._has_opts else _DEFAULT_OPTS
-        return _encoded(self.kind, object_id, text, data, opts, created_at)
+        metadata = _checked_metadata(opts.metadata, data, object_id, max_bytes)
+        return _encoded(self.kind, object_id, text, data, opts, metadata, created_at)
 
     def decode(self, text: str | bytes) -> T:
         """The object that a stored text holds. Raises InvalidObject, naming the fields."""
@@ -170,14 +171,19 @@ def encode_raw(
     *,
     max_bytes: int = DEFAULT_MAX_OBJECT_BYTES,
 ) -> EncodedObject:
-    """A plain JSON value as columns, for a kind whose class is not at hand."""
+    """A plain JSON value as columns, for a kind whose class is not at hand.
+
+    Raises InvalidObject, naming the field, for a value or metadata that must not be stored.
+    """
     check_kind(kind)
     object_id = _checked_id(object_id, kind)
     if fault := find_fault(value, ""):
         raise fault.refusal()
     text, data = canonical_json(value, "")
     _check_size(data, object_id, max_bytes)
-    return _encoded(kind, object_id, text, data, opts or _DEFAULT_OPTS, None)
+    opts = opts or _DEFAULT_OPTS
+    metadata = _checked_metadata(opts.metadata, data, object_id, max_bytes)
+    return _encoded(kind, object_id, text, data, opts, metadata, None)
 
 
 def _encoded(
@@ -186,6 +192,7 @@ def _encoded(
     text: str,
     data: bytes,
     opts: InformOpts,
+    metadata: str,
     created_at: datetime | None,
 ) -> EncodedObject:
     return EncodedObject(
@@ -198,7 +205,7 @@ def _encoded(
         priority=opts.priority,
         max_attempts=opts.max_attempts,
         tags=opts.tags,
-        metadata=_metadata(opts.metadata),
+        metadata=metadata,
     )
 
 
@@ -349,7 +356,10 @@ def _own_opts(obj: object) -> InformOpts:
     return opts
 
 
-def _metadata(metadata: Mapping[str, Any]) -> str:
+def _checked_metadata(
+    metadata: Mapping[str, Any], data: bytes, object_id: str, max_bytes: int
+) -> str:
+    """The metadata as text. It counts with the object, whose bytes `data` are, within the limit."""
     if not metadata:
         return "{}"
     if not isinstance(metadata, Mapping):
@@ -361,7 +371,9 @@ def _metadata(metadata: Mapping[str, Any]) -> str:
     value = plain_mapping(metadata)
     if fault := find_fault(value, "metadata"):
         raise fault.refusal()
-    return canonical_json(value, "metadata")[0]
+    text, metadata_data = canonical_json(value, "metadata")
+    _check_metadata_size(len(metadata_data), len(data), object_id, max_bytes)
+    return text
 
 
 # --- words -----------------------------------------------------------------------------------
@@ -373,6 +385,16 @@ def _check_size(data: bytes, object_id: str, max_bytes: int) -> None:
             f"object {shown(object_id)!r} is {len(data):,} bytes as JSON; "
             f"the limit is {max_bytes:,} bytes",
             field="object",
+            hint="store large parts elsewhere and keep a reference, or raise the limit",
+        )
+
+
+def _check_metadata_size(size: int, object_size: int, object_id: str, max_bytes: int) -> None:
+    if object_size + size > max_bytes:
+        raise InvalidObject(
+            f"metadata of object {shown(object_id)!r} is {size:,} bytes as JSON, and "
+            f"{object_size + size:,} with the object; the limit is {max_bytes:,} bytes",
+            field="metadata",
             hint="store large parts elsewhere and keep a reference, or raise the limit",
         )
 

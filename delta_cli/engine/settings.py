@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
@@ -19,6 +20,7 @@ OBJECT_ID_MAX_LENGTH: Final = 254
 KIND_MAX_LENGTH: Final = 127
 NAMESPACE_MAX_LENGTH: Final = 64
 TAG_MAX_LENGTH: Final = 255
+TAGS_MAX_COUNT: Final = 100
 
 # Upstream's patterns; a tag has at least three characters, as there.
 _TAG: Final = re.compile(r"\A[\w][\w\-]+[\w]\Z", re.ASCII)
@@ -89,6 +91,7 @@ def check_positive(name: str, value: timedelta) -> None:
 class InformOpts:
     """How one object is stored. An object may offer its own as `inform_opts()`.
 
+    At most 100 `tags`; `metadata` counts with the object against `Config(max_object_bytes=...)`.
     `priority` is 1 (first) to 4 (last). `max_attempts` None takes the kind's. Options of an
     unchanged object are not written: an inform of an equal object writes nothing at all.
     """
@@ -101,9 +104,7 @@ class InformOpts:
 
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
-        if isinstance(self.tags, str) or not isinstance(self.tags, Iterable):
-            raise InvalidObject(f"tags must be a sequence of str, got {self.tags!r}", field="tags")
-        object.__setattr__(self, "tags", tuple(check_tag(tag) for tag in self.tags))
+        object.__setattr__(self, "tags", _checked_tags(self.tags))
         if not isinstance(self.metadata, Mapping):
             raise InvalidObject(
                 f"metadata must be a mapping, got {type(self.metadata).__name__}", field="metadata"
@@ -111,6 +112,19 @@ class InformOpts:
         _check_range("priority", self.priority, 1, 4)
         if self.max_attempts is not None:
             _check_range("max_attempts", self.max_attempts, 1, MAX_LIMIT)
+
+
+def _checked_tags(tags: object) -> tuple[str, ...]:
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidObject(f"tags must be a sequence of str, got {tags!r}", field="tags")
+    some = tuple(islice(tags, TAGS_MAX_COUNT + 1))
+    if len(some) > TAGS_MAX_COUNT:
+        raise InvalidObject(
+            f"an object has at most {TAGS_MAX_COUNT} tags, got more",
+            field="tags",
+            hint="keep what is long in metadata, or in the object itself",
+        )
+    return tuple(map(check_tag, some))
 
 
 def _check_range(name: str, value: object, least: int, most: int) -> None:

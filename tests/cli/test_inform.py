@@ -166,6 +166,7 @@ def test_refusals_of_a_class_are_counted_once(shop: CommandLine, rows: Rows) -> 
         (("--file", "."), "", 2),
         (("--object", "{}", "-n", "Bad Name"), "namespace", 1),
         (("--object", '{"id": "a"}', "--tag", "-"), "tag", 1),
+        (("--object", '{"id": "a"}', *("--tag", "vip") * 101), "at most 100 tags", 1),
         (("--object", '{"id": "a"}', "--priority", "9"), "priority", 1),
         (("--object", '{"id": "a"}', "--max-attempts", "0"), "max_attempts", 1),
     ],

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -274,6 +275,41 @@ def test_bad_metadata(metadata: Any, path: str, trouble: str):
     error = refused(lambda: ObjectType(Loose).encode(Loose("1", 1), opts))
     assert error.field == path
     assert error.message.startswith(f"field '{path}' {trouble}")
+
+
+def test_metadata_counts_with_the_object_against_the_limit():
+    opts = InformOpts(metadata={"a": "é"})
+    object_bytes, metadata_bytes = len(b'{"x":1}'), len('{"a":"é"}'.encode())
+    size = object_bytes + metadata_bytes
+    assert encode_raw("a", "1", {"x": 1}, opts, max_bytes=size)
+    error = refused(lambda: encode_raw("a", "1", {"x": 1}, opts, max_bytes=size - 1))
+    assert error.field == "metadata"
+    assert error.message == (
+        f"metadata of object '1' is {metadata_bytes} bytes as JSON, and {size} with the object; "
+        f"the limit is {size - 1} bytes"
+    )
+    assert error.hint
+    assert encode_raw("a", "1", {"x": 1}, max_bytes=object_bytes)
+
+
+def test_metadata_that_an_object_brings_counts_too():
+    class Heavy(BaseModel):
+        kind: ClassVar[str] = "heavy"
+        id: str = "1"
+
+        def inform_opts(self) -> InformOpts:
+            return InformOpts(metadata={"a": "x" * DEFAULT_MAX_OBJECT_BYTES})
+
+    assert refused(lambda: ObjectType(Heavy).encode(Heavy())).field == "metadata"
+
+
+def test_more_than_100_tags():
+    tags = [f"tag-{number}" for number in range(101)]
+    assert len(InformOpts(tags=tuple(tags[:100])).tags) == 100
+    error = refused(lambda: InformOpts(tags=tuple(tags)))
+    assert (error.message, error.field) == ("an object has at most 100 tags, got more", "tags")
+    assert error.hint
+    assert refused(lambda: InformOpts(tags=(f"tag-{it}" for it in count()))).field == "tags"  # pyright: ignore[reportArgumentType]
 
 
 def test_metadata_that_is_not_a_mapping():
