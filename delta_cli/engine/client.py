@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self, overload
 from weakref import WeakSet
 
+from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
 from delta_cli.engine.control import ControlPlane
@@ -379,11 +380,13 @@ class Client:
         # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self._session.run(steps)
         was_working = self._runtime is not None
+        # In a task, which is asked again to end where the pool drops its cancellation.
+        working = asyncio.create_task(self._inform_and_work(kind, run.id))
         try:
-            if not was_working:
-                await self.start(kinds=[kind])
-            await self._inform_and_work(kind, run.id)
+            await asyncio.wait([working])
+            await working
         except asyncio.CancelledError:
+            await cancel_all(working)
             # Before the worker stops, whose runs are then queued for others.
             await asyncio.shield(self._interrupt(run))
             raise
@@ -393,6 +396,8 @@ class Client:
         return await self.inform_run(run.id)
 
     async def _inform_and_work(self, kind: str, run_id: int) -> None:
+        if self._runtime is None:
+            await self.start(kinds=[kind])
         assert self._runtime is not None
         token = current_client.set(self)
         try:
