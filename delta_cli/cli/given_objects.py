@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli.lines import numbered_lines
-from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.errors import ConfigError, InvalidObject
 
 if TYPE_CHECKING:
     from delta_cli.engine.controller import Controllers
@@ -20,7 +20,8 @@ Decode = Callable[[bytes], Any]
 class GivenObjects:
     """Objects from `--object` and `--file`. `refusals` counts those passed over.
 
-    `place` is where the object that was given last came from: "line 17".
+    `place` is where the object that was given last came from: "line 17", of several files with the
+    file's name before it. Raises ConfigError when stdin is named twice: it can be read once.
     """
 
     def __init__(
@@ -28,15 +29,17 @@ class GivenObjects:
         decode: Decode,
         *,
         texts: Sequence[str],
-        file: str | None,
+        files: Sequence[str],
         max_bytes: int,
         on_refused: Callable[[InvalidObject], None] | None,
     ) -> None:
+        if files.count("-") > 1:
+            raise ConfigError("--file - is given twice", hint="stdin can be read once")
         self.place: str = ""
         self.refusals: int = 0
         self._decode: Decode = decode
         self._texts: Sequence[str] = texts
-        self._file: str | None = file
+        self._files: Sequence[str] = files
         self._max_bytes: int = max_bytes
         self._on_refused: Callable[[InvalidObject], None] | None = on_refused
 
@@ -68,9 +71,10 @@ class GivenObjects:
         for number, text in enumerate(self._texts, start=1):
             self.place = "--object" if len(self._texts) == 1 else f"--object number {number}"
             yield text.encode()
-        if self._file is not None:
-            async for number, line in numbered_lines(self._file, self._max_bytes * _ESCAPED):
-                self.place = f"line {number}"
+        for file in self._files:
+            of_file = f"{'stdin' if file == '-' else file} " if len(self._files) > 1 else ""
+            async for number, line in numbered_lines(file, self._max_bytes * _ESCAPED):
+                self.place = f"{of_file}line {number}"
                 yield line
 
     def _too_long(self) -> InvalidObject:

@@ -79,12 +79,12 @@ async def inform(
         ),
     ] = None,
     file: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--file",
             "-f",
             metavar="FILE",
-            help="JSON lines; - for stdin.",
+            help="JSON lines; - for stdin; repeatable.",
             rich_help_panel=_OBJECTS,
         ),
     ] = None,
@@ -147,7 +147,7 @@ async def inform(
         _refuse(run_only, "a run of the informer, not to objects that are given")
         given = GivenOptions(
             texts=objects or (),
-            file=file,
+            files=file or (),
             namespace=namespace,
             tags=tag or (),
             priority=priority,

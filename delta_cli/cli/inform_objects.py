@@ -27,7 +27,7 @@ class GivenOptions:
     """What the command line says of the objects that it gives."""
 
     texts: Sequence[str]
-    file: str | None
+    files: Sequence[str]
     namespace: str | None
     tags: Sequence[str]
     priority: int | None
@@ -62,7 +62,7 @@ async def inform_objects(
         objects = GivenObjects(
             _decoder(client, kind, given, opts),
             texts=given.texts,
-            file=given.file,
+            files=given.files,
             max_bytes=client.config.max_object_bytes,
             on_refused=_tell_refused if given.continue_on_error else None,
         )

@@ -159,9 +159,23 @@ def test_refusals_of_a_class_are_counted_once(shop: CommandLine, rows: Rows) -> 
     assert (counts["seen"], counts["created"], counts["refused"]) == (3, 1, 2)
 
 
+def test_several_files_are_taken_in_turn_and_named_with_their_lines(
+    quick: Here, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "one.jsonl").write_text('{"id": "a"}\n{"id": "b"}\n')
+    (tmp_path / "two.jsonl").write_text('{"id": "c"}\n')
+    quick("inform", "item", "-f", "one.jsonl", "-f", "two.jsonl").expect(0)
+    assert set(rows()) == {"a", "b", "c"}
+    (tmp_path / "two.jsonl").write_text('{"id": "d"}\nbroken\n')
+    done = quick("inform", "item", "-f", "one.jsonl", "-f", "two.jsonl").expect(1)
+    assert "error: two.jsonl line 2: not JSON" in done.err
+    assert set(rows()) == {"a", "b", "c"}
+
+
 @pytest.mark.parametrize(
     ("words", "told", "code"),
     [
+        (("--file", "-", "--file", "-"), "--file - is given twice", 2),
         (("--file", "missing.jsonl"), "missing.jsonl", 2),
         (("--file", "."), "", 2),
         (("--object", "{}", "-n", "Bad Name"), "namespace", 1),
@@ -220,22 +234,6 @@ def test_a_run_that_fails_exits_1(shop: CommandLine) -> None:
     done = shop("inform", "item", "--foreground", "--label", "fail=yes", "-o", "json").expect(1)
     assert done.json()["state"] == "failed"
     assert "the shop is closed" in done.err
-
-
-def test_a_run_that_refuses_some_objects_says_why_wherever_it_is_shown(shop: CommandLine) -> None:
-    told = "1 of 3 objects refused, so the watermark stays; the first: id of kind 'item' is empty"
-    words = ("inform", "item", "--foreground", "--label", "refused=1", "-o", "json")
-    done = shop(*words).expect(0)
-    assert (done.json()["state"], done.json()["refused"]) == ("succeeded", 1)
-    assert f"warning: InvalidObject: {told}" in done.err
-    assert told in shop("informs", "-o", "csv").expect(0).out
-
-
-def test_a_run_that_refuses_everything_exits_1(shop: CommandLine) -> None:
-    words = ("inform", "item", "--foreground", "--label", "refused=3", "-o", "json")
-    done = shop(*words).expect(1)
-    assert (done.json()["state"], done.json()["refused"]) == ("failed", 3)
-    assert "3 of 3 objects refused" in done.err
 
 
 def test_a_run_that_refuses_some_objects_says_why_wherever_it_is_shown(shop: CommandLine) -> None:
