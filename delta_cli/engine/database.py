@@ -56,6 +56,9 @@ select
     set_config('jit', 'off', false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('default_transaction_isolation', 'read committed', false),
+    -- psycopg reads times and durations in no other style.
+    set_config('datestyle', 'ISO, YMD', false),
+    set_config('intervalstyle', 'postgres', false),
     set_config('timezone', 'UTC', false)
 """
 

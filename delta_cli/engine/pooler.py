@@ -21,6 +21,8 @@ select
     set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true),
     set_config('jit', 'off', true),
+    set_config('datestyle', 'ISO, YMD', true),
+    set_config('intervalstyle', 'postgres', true),
     set_config('timezone', 'UTC', true)
 """
 
@@ -39,6 +41,9 @@ class PooledCursor(AsyncCursor[Row]):
         idle = connection.info.transaction_status == TransactionStatus.IDLE
         if not idle or not isinstance(connection, PooledConnection):
             return await super().execute(*args, **kwargs)
+        if not connection.knows_styles:
+            async with connection.transaction():
+                return await super().execute(*args, **kwargs)
         async with connection.pipeline():
             await AsyncCursor(connection).execute(CONFIGURE_LOCALLY, {"schema": connection.schema})
             await super().execute(*args, **kwargs)
@@ -57,6 +62,17 @@ class PooledConnection(AsyncConnection[TupleRow]):
         """Name Delta's schema. Nothing is prepared: that is of one server session."""
         self.schema = schema
         self.prepare_threshold = None
+
+    @property
+    def knows_styles(self) -> bool:
+        """Whether psycopg reads times and durations outside a transaction of ours.
+
+        It goes by the styles that the server tells of after a statement, and the server tells
+        nothing of those that began and ended with it, as in a pipeline.
+        """
+        date_style = self.info.parameter_status("DateStyle") or ""
+        interval_style = self.info.parameter_status("IntervalStyle")
+        return date_style.startswith("ISO") and interval_style == "postgres"
 
     @asynccontextmanager
     async def transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[AsyncTransaction]:

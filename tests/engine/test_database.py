@@ -1,13 +1,34 @@
 import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from delta_cli import Client, SyncClient
+from delta_cli import Client, Config, NamespaceConfig, SyncClient
 from delta_cli.engine.database import Database
 from tests.support.engine import Item
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
+
+STYLES = [
+    "-c datestyle=German,DMY -c bytea_output=escape",
+    "-c datestyle=SQL,MDY -c intervalstyle=sql_standard",
+    "-c datestyle=Postgres,DMY -c intervalstyle=iso_8601",
+]
+LONG_AGO = datetime(1999, 2, 1, 4, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LIMITED = NamespaceConfig(expiry_ttl=timedelta(days=3, seconds=800), max_workers=1)
+
+
+@dataclass
+class Dated(Item):
+    """An item of long ago."""
+
+    kind: ClassVar[str] = "dated"
+    created_at: ClassVar[datetime] = LONG_AGO
 
 
 async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
@@ -49,3 +70,25 @@ async def test_text_is_utf_8_whatever_the_environment_the_dsn_or_the_database_sa
     assert await observer.value("select convert_to(object_id, 'UTF8') from delta_resource") == (
         item.key.encode()
     )
+
+
+@pytest.mark.parametrize("styles", STYLES)
+async def test_times_and_durations_are_read_in_whatever_style_the_database_writes_them(
+    dsn: str, observer: Observer, styles: str
+) -> None:
+    styled = make_conninfo(dsn, options=styles)
+    async with Client(styled, Config(namespaces={"eu": LIMITED})) as client:
+        # Changing one of its settings reads the others.
+        row = await client.control.change_namespace("eu", {"max_workers": 2})
+        assert (row.expiry_ttl_s, row.max_workers) == (260_000, 2)
+        assert (await client.control.namespaces())[-1].created_at == row.created_at
+        result = await client.inform(Dated("a"))
+        assert result.row.external_created_at == LONG_AGO
+        assert await client.get("dated", "a") == result.row
+        assert abs(await observer.value("select now()") - result.row.created_at) < HOUR
+        with SyncClient(styled) as sync_client:
+            assert (await asyncio.to_thread(sync_client.inform, Dated("a"))).row == result.row
+        async with await psycopg.AsyncConnection.connect(styled) as connection:
+            within = await client.inform(Dated("b"), connection=connection)
+        assert await client.get("dated", "b") == within.row
+        assert within.row.external_created_at == LONG_AGO
