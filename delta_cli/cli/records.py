@@ -78,6 +78,7 @@ WORKER_TABLE: Final = (
     "host",
     "pid",
     "state",
+    "paused",
     "kinds",
     "in_flight",
     "capacity",
@@ -135,6 +136,7 @@ def kind_record(kind: "KindStatus") -> Values:
         "states": {state.value: count for state, count in kind.states.items()},
         "due": kind.due,
         "oldest_due_at": kind.oldest_due_at,
+        "paused": kind.paused,
     }
 
 
@@ -147,6 +149,7 @@ def status_record(status: "Status") -> Values:
         "due": sum(kind.due for kind in status.kinds),
         "kinds": [kind_record(kind) for kind in status.kinds],
         "workers": [worker_record(worker) for worker in status.workers],
+        "pauses": [pause_record(pause) for pause in status.pauses],
     }
 
 

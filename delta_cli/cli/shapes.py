@@ -81,6 +81,7 @@ WORKER: Final[Shape] = {
     "failed": "int",
     "deleted": "int",
     "last_error": "string?",
+    "paused": "bool",
 }
 KIND: Final[Shape] = {
     "kind": "string",
@@ -88,6 +89,7 @@ KIND: Final[Shape] = {
     "states": "{int}",
     "due": "int",
     "oldest_due_at": "time?",
+    "paused": "bool",
 }
 STATUS: Final[Shape] = {
     "at": "time",
@@ -96,6 +98,7 @@ STATUS: Final[Shape] = {
     "due": "int",
     "kinds": "[KIND]",
     "workers": "[WORKER]",
+    "pauses": "[PAUSE]",
 }
 CONTROLLER: Final[Shape] = {
     "kind": "string",

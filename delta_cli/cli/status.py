@@ -8,16 +8,18 @@ from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
-from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_record, worker_record
+from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_record
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.tables import cell
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
+from delta_cli.cli.workers import write_workers
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
     from delta_cli.engine.model import KindStatus, Status
 
 _STATES = tuple(state.value for state in ResourceState)
-_COLUMNS = ("kind", "namespace", *_STATES, "due", "oldest_due_at")
+_COLUMNS = ("kind", "namespace", "paused", *_STATES, "due", "oldest_due_at")
 
 
 async def show_status(
@@ -27,7 +29,7 @@ async def show_status(
     interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
-    """Show how many resources are in each state, and which workers are there."""
+    """Show how many resources are in each state, what is paused, and which workers are there."""
     return await show(
         settings,
         lambda client: client.status(),
@@ -44,9 +46,21 @@ def _write(status: "Status", output_format: Format) -> None:
     lanes = [_flat(kind) for kind in status.kinds]
     empty = [state for state in _STATES if not any(lane[state] for lane in lanes)]
     droppable = ["oldest_due_at", *empty]
+    if not any(lane["paused"] for lane in lanes):
+        droppable.append("paused")
+    if output_format is not Format.CSV:
+        _write_pauses(status, output_format)
     output.write_list(lanes, output_format, columns=_COLUMNS, droppable=droppable)
     if output_format is not Format.CSV:
         _write_workers(status, output_format)
+
+
+def _write_pauses(status: "Status", output_format: Format) -> None:
+    """What is held back comes first: it is what nobody thinks of at night."""
+    for pause in status.pauses:
+        output.write_text(cell(pause.told, markdown=output_format is Format.MARKDOWN))
+    if status.pauses:
+        output.write_text("")
 
 
 def _write_workers(status: "Status", output_format: Format) -> None:
@@ -54,9 +68,7 @@ def _write_workers(status: "Status", output_format: Format) -> None:
         output.remark("no workers run")
         return
     output.write_text("")
-    workers = [worker_record(worker) for worker in status.workers]
-    droppable = ("failed", "synced", "kinds", "pid", "last_error", "capacity")
-    output.write_list(workers, output_format, columns=WORKER_TABLE, droppable=droppable)
+    write_workers(status.workers, output_format, columns=WORKER_TABLE)
 
 
 def _flat(kind: "KindStatus") -> Values:

@@ -41,12 +41,20 @@ def _write(workers: "Sequence[WorkerRow]", output_format: Format) -> None:
     if not workers and output_format is Format.TABLE:
         output.remark("no workers run; start one with: delta run")
         return
+    write_workers(workers, output_format)
+
+
+def write_workers(
+    workers: "Sequence[WorkerRow]", output_format: Format, *, columns: Sequence[str] = WORKER
+) -> None:
+    """Print workers; a narrow terminal does without `paused` only where none is."""
+    unpaused = () if any(worker.paused for worker in workers) else ("paused",)
     output.write_list(
         map(worker_record, workers),
         output_format,
-        columns=WORKER,
+        columns=columns,
         table=WORKER_TABLE,
-        droppable=("failed", "synced", "kinds", "pid", "last_error", "capacity"),
+        droppable=(*unpaused, "failed", "synced", "kinds", "pid", "last_error", "capacity"),
     )
 
 

@@ -39,7 +39,7 @@ from delta_cli.engine.session import CallersConnection, Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
-from delta_cli.engine.store import events, read, repair, runs, subscriptions, ticks
+from delta_cli.engine.store import events, pauses, read, repair, runs, subscriptions, ticks
 from delta_cli.engine.store.events import EventFilter
 from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.read import ResourceFilter
@@ -537,13 +537,14 @@ class Client:
             left = None if left is None else left - len(page)
 
     async def status(self) -> Status:
-        """Resources by kind, namespace and state, and the workers that are there."""
+        """Resources by kind, namespace and state, the workers that are there, what is paused."""
         async with self._session.connection() as connection, read.snapshot(connection):
             return Status(
                 at=await read.now(connection),
                 schema=self.config.schema,
                 kinds=await read.counts(connection),
                 workers=await read.workers(connection),
+                pauses=await pauses.in_force(connection),
             )
 
     async def timeline(self, row: ResourceRow, *, limit: int = 20) -> list[Event]:

@@ -100,10 +100,8 @@ class ControlPlane:
         async with self._session.connection() as connection:
             pause = await pauses.find(connection, scope, name)
         if pause is not None:
-            raise StateConflict(
-                f"{scope} {name!r} is paused{_because(pause)}",
-                hint=f"let it go on: delta resume {scope} {name}",
-            )
+            hint = f"let it go on: delta resume {scope} {name}"
+            raise StateConflict(pause.told, hint=hint)
 
     async def _not_there(self, scope: PauseScope, name: str) -> NotFound:
         async with self._session.connection() as connection:
@@ -234,10 +232,3 @@ def _check_text(name: str, value: object) -> None:
 def _listed(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more or "none"
-
-
-def _because(pause: Pause) -> str:
-    by = "" if pause.actor is None else f" by {pause.actor}"
-    until = "" if pause.until is None else f" until {pause.until.isoformat(timespec='seconds')}"
-    reason = "" if pause.reason is None else f": {pause.reason}"
-    return f"{by}{until}{reason}"

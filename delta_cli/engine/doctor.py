@@ -17,10 +17,12 @@ from delta_cli.engine import schema as migrations
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import mask_dsn, mask_secrets
 from delta_cli.engine.errors import DeltaError
+from delta_cli.engine.model import PauseScope
 from delta_cli.engine.store import doctor as store
 from delta_cli.engine.store import events
 from delta_cli.engine.store.doctor import (
     IndexFacts,
+    PauseFacts,
     ServerFacts,
     StuckFacts,
     TableFacts,
@@ -38,8 +40,10 @@ _MANY_DEAD: Final = 50_000
 _BLOATED_ENTRY_BYTES: Final = 600
 _LARGE_INDEX_BYTES: Final = 64 * 1024**2
 _LONG_DUE_S: Final = 600.0
-#: As far as degraded resources are counted.
-_MANY_DEGRADED: Final = 1_000
+#: As far as resources are counted.
+_MANY: Final = 1_000
+#: A pause that is older, and has something waiting behind it, may have been forgotten.
+_OLD_PAUSE_S: Final = 86_400.0
 
 
 class Verdict(StrEnum):
@@ -155,6 +159,10 @@ async def _workers(connection: Connection, _: Database) -> Finding:
     return of_workers(await store.workers(connection), await store.stuck(connection))
 
 
+async def _pauses(connection: Connection, _: Database) -> Finding:
+    return of_pauses(await store.pauses(connection))
+
+
 async def _ticks(connection: Connection, _: Database) -> Finding:
     return of_ticks(await store.ticks(connection), await store.workers(connection))
 
@@ -169,6 +177,7 @@ _EXAMINATIONS: Final[dict[str, Examination]] = {
     "dead rows": _tables,
     "indexes": _indexes,
     "workers": _workers,
+    "pauses": _pauses,
     "ticks": _ticks,
     "resources": _resources,
 }
@@ -286,9 +295,17 @@ def of_indexes(indexes: Sequence[IndexFacts], schema: str) -> Finding:
 def of_workers(workers: WorkerFacts, stuck: StuckFacts) -> Finding:
     """Whether somebody works, and nobody was lost."""
     detail = f"{workers.running} running"
+    if workers.paused:
+        detail = f"{detail}, {workers.paused} of them paused"
     if workers.running == 0 and stuck.longest_due_s is not None:
         fix = "start one: delta run"
         return Finding("workers", Verdict.PROBLEM, "none runs, and resources are due", fix)
+    if workers.running == 0 and stuck.held_back:
+        detail = f"none runs, and {_waiting(stuck.held_back)} behind pauses"
+        return Finding("workers", Verdict.WARNING, detail, "start one: delta run")
+    if workers.running == workers.paused and stuck.longest_due_s is not None:
+        fix = "let one go on: delta resume worker ID"
+        return Finding("workers", Verdict.PROBLEM, f"{detail}, and resources are due", fix)
     if workers.silent:
         fix = "are they frozen? the next rescue gives them up"
         return Finding("workers", Verdict.WARNING, f"{detail}, {workers.silent} silent", fix)
@@ -298,6 +315,38 @@ def of_workers(workers: WorkerFacts, stuck: StuckFacts) -> Finding:
             "workers", Verdict.WARNING, f"{detail}, {workers.lost} lost within a day", fix
         )
     return Finding("workers", Verdict.OK, detail)
+
+
+def of_pauses(pauses: Sequence[PauseFacts]) -> Finding:
+    """What is held back, and whether that may have been forgotten.
+
+    A pause without an end, or from before yesterday, is a warning while something waits behind it.
+    """
+    if not pauses:
+        return Finding("pauses", Verdict.OK, "nothing is paused")
+    detail = "; ".join(_told(one) for one in pauses)
+    forgotten = [
+        one
+        for one in pauses
+        if one.waiting and (one.pause.until is None or one.age_s > _OLD_PAUSE_S)
+    ]
+    if not forgotten:
+        return Finding("pauses", Verdict.OK, detail)
+    names = ", ".join(f"delta resume {one.pause.scope} {one.pause.name}" for one in forgotten)
+    return Finding("pauses", Verdict.WARNING, detail, f"if it is over: {names}")
+
+
+def _told(one: PauseFacts) -> str:
+    if not one.waiting:
+        return one.pause.told
+    waiting = "it is due" if one.pause.scope is PauseScope.TICK else _waiting(one.waiting)
+    return f"{one.pause.told} ({waiting})"
+
+
+def _waiting(resources: int) -> str:
+    if resources >= _MANY:
+        return f"{_MANY:,} due resources or more wait"
+    return "1 due resource waits" if resources == 1 else f"{resources} due resources wait"
 
 
 def of_ticks(ticks: Sequence[TickFacts], workers: WorkerFacts) -> Finding:
@@ -317,19 +366,22 @@ def of_ticks(ticks: Sequence[TickFacts], workers: WorkerFacts) -> Finding:
 
 
 def of_resources(stuck: StuckFacts) -> Finding:
-    """Whether resources move."""
+    """Whether resources move; beside it, how many a pause holds back."""
+    held_back = f"; {_waiting(stuck.held_back)} behind pauses" if stuck.held_back else ""
     if stuck.overdue_leases:
-        detail = f"{stuck.overdue_leases} claims outlived their lease by more than a minute"
+        detail = (
+            f"{stuck.overdue_leases} claims outlived their lease by more than a minute{held_back}"
+        )
         return Finding("resources", Verdict.PROBLEM, detail, "delta tick rescue")
     if stuck.longest_due_s is not None and stuck.longest_due_s > _LONG_DUE_S:
-        detail = f"one has been due for {stuck.longest_due_s / 60:.0f} minutes"
+        detail = f"one has been due for {stuck.longest_due_s / 60:.0f} minutes{held_back}"
         fix = "start more workers, or raise parallelism"
         return Finding("resources", Verdict.WARNING, detail, fix)
     if stuck.degraded:
-        some = "1,000 or more" if stuck.degraded >= _MANY_DEGRADED else str(stuck.degraded)
+        some = f"{_MANY:,} or more" if stuck.degraded >= _MANY else str(stuck.degraded)
         fix = "delta list --state degraded; then delta retry"
-        return Finding("resources", Verdict.WARNING, f"{some} are degraded", fix)
-    return Finding("resources", Verdict.OK, "none is stuck")
+        return Finding("resources", Verdict.WARNING, f"{some} are degraded{held_back}", fix)
+    return Finding("resources", Verdict.OK, f"none is stuck{held_back}")
 
 
 async def all_findings(database: Database, *, within_s: float = 30.0) -> list[Finding]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
@@ -336,13 +336,17 @@ class SubscriptionRow:
 
 @dataclass(frozen=True, slots=True)
 class KindStatus:
-    """How many resources of one kind and namespace are in each state, and how many are due."""
+    """How many resources of one kind and namespace are in each state, and how many are due.
+
+    `paused`: its kind or its namespace is, so that none of them is worked.
+    """
 
     kind: str
     namespace: str
     states: Mapping[ResourceState, int]
     due: int
     oldest_due_at: datetime | None
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +369,7 @@ class WorkerRow:
     failed: int
     deleted: int
     last_error: str | None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +423,15 @@ class Pause:
     actor: str | None
     created_at: datetime
     until: datetime | None
+
+    @property
+    def told(self) -> str:
+        """What is paused since when, by whom, until when and why, in one sentence."""
+        by = "" if self.actor is None else f" by {self.actor}"
+        until = "" if self.until is None else f" until {_moment(self.until)}"
+        reason = "" if self.reason is None else f": {self.reason}"
+        since = _moment(self.created_at)
+        return f"{self.scope} {self.name!r} is paused since {since}{by}{until}{reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +531,7 @@ class Status:
     schema: str
     kinds: Sequence[KindStatus] = field(default_factory=tuple)
     workers: Sequence[WorkerRow] = field(default_factory=tuple)
+    pauses: Sequence[Pause] = field(default_factory=tuple)
 
     @property
     def states(self) -> dict[ResourceState, int]:
@@ -526,3 +541,7 @@ class Status:
             for state, count in kind.states.items():
                 totals[state] += count
         return totals
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

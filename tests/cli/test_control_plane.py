@@ -18,7 +18,7 @@ from tests.support.engine import Stage, item_controller, quick_config
 WORKER = [
     *("id", "host", "pid", "version", "state", "kinds", "namespaces", "in_flight", "capacity"),
     *("heartbeat_at", "heartbeat_age_s", "started_at", "synced", "failed", "deleted"),
-    "last_error",
+    *("last_error", "paused"),
 ]
 PAUSE = ["scope", "name", "reason", "actor", "created_at", "until"]
 NAMESPACE = [
@@ -116,6 +116,21 @@ def test_a_broken_pause_exits_2_and_pauses_nothing(
     done = quick(*words).expect(2)
     assert message in done.err
     assert quick("pause", "-o", "json").json() == []
+
+
+def test_the_status_tells_what_is_paused(quick: Here, inform: Inform) -> None:
+    inform("a")
+    quick("pause", "kind", "item", "--actor", "ann", "--reason", "a \x1b[31mflood").expect(0)
+    table = quick("status").expect(0).out.splitlines()
+    assert table[0].startswith("kind 'item' is paused since 20")
+    assert table[0].endswith("Z by ann: a \\x1b[31mflood")
+    head, row = table[2].split(), table[4].split()
+    assert row[head.index("paused")] == "yes"
+    status = quick("status", "-o", "json").expect(0).json()
+    assert [kind["paused"] for kind in status["kinds"]] == [True]
+    assert status["pauses"] == quick("pause", "-o", "json").json()
+    quick("resume", "kind", "item").expect(0)
+    assert "is paused" not in quick("status").expect(0).out
 
 
 def test_a_worker_leaves_what_is_paused_and_takes_it_when_that_is_resumed(
@@ -232,6 +247,8 @@ def test_workers_are_listed_while_they_run_and_with_all_afterwards(
         assert str(process.pid) in quick("workers").expect(0).out
         words = ("pause", "worker", str(worker["id"]), "-o", "json")
         assert quick(*words).expect(0).json()["name"] == str(worker["id"])
+        (again,) = quick("workers", "-o", "json").expect(0).json()
+        assert (worker["paused"], again["paused"], again["state"]) == (False, True, "running")
         process.terminate()
         process.wait(DEADLINE_S)
     assert quick("workers", "-o", "json").expect(0).json() == []

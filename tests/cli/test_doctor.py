@@ -1,6 +1,7 @@
 """`delta doctor` finds what is broken, says how to mend it, and changes nothing."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -10,8 +11,10 @@ from psycopg.conninfo import make_conninfo
 
 from delta_cli.engine import doctor
 from delta_cli.engine.doctor import Finding, Verdict
+from delta_cli.engine.model import Pause, PauseScope
 from delta_cli.engine.store.doctor import (
     IndexFacts,
+    PauseFacts,
     ServerFacts,
     StuckFacts,
     TableFacts,
@@ -35,6 +38,14 @@ SOUND = ServerFacts(
     oldest_transaction_s=None,
 )
 NOTHING_STUCK = StuckFacts(overdue_leases=0, longest_due_s=None, degraded=0)
+ONE_DUE = replace(NOTHING_STUCK, longest_due_s=1.0)
+
+
+def paused(*, waiting: int, days: float, ends: bool = False) -> PauseFacts:
+    now = datetime.now(UTC)
+    until = now + timedelta(days=1) if ends else None
+    pause = Pause(PauseScope.KIND, "item", None, "ann", now - timedelta(days=days), until)
+    return PauseFacts(pause, days * 86_400, waiting)
 
 
 def findings(done: Any) -> dict[str, dict[str, Any]]:
@@ -51,7 +62,8 @@ def test_a_sound_database_has_no_problem(quick: Here) -> None:
     assert {one["verdict"] for one in found.values()} == {"ok"}
     assert list(found) == [
         *("connection", "server", "durability", "clock", "connections", "transactions", "pooler"),
-        *("schema", "rights", "listen", "dead rows", "indexes", "workers", "ticks", "resources"),
+        *("schema", "rights", "listen", "dead rows", "indexes", "workers", "pauses"),
+        *("ticks", "resources"),
     ]
     assert all(one["fix"] is None for one in found.values())
 
@@ -76,8 +88,39 @@ def test_due_resources_that_nobody_works_are_a_problem(
     inform("a")
     found = findings(quick("doctor", "-o", "json").expect(1))
     assert found["workers"]["fix"] == "start one: delta run"
-    execute(dsn, "insert into delta_pause (scope, name) values ('kind', 'item')")
-    assert findings(quick("doctor", "-o", "json").expect(0))["workers"]["verdict"] == "ok"
+
+
+def test_what_is_due_behind_a_pause_is_told_and_is_no_problem(
+    quick: Here, inform: Inform, dsn: str
+) -> None:
+    execute(dsn, "insert into delta_controller (kind, parallelism) values ('item', 1)")
+    inform("a", "b")
+    quick("pause", "namespace", "default", "--for", "1h", "--actor", "ann").expect(0)
+    found = findings(quick("doctor", "-o", "json").expect(0))
+    assert found["workers"]["verdict"] == "warning"
+    assert found["workers"]["detail"] == "none runs, and 2 due resources wait behind pauses"
+    assert found["resources"]["detail"] == "none is stuck; 2 due resources wait behind pauses"
+    assert found["pauses"]["verdict"] == "ok"
+    quick("pause", "namespace", "default", "--actor", "ann", "--reason", "a flood").expect(0)
+    paused = findings(quick("doctor", "-o", "json").expect(0))["pauses"]
+    assert paused["verdict"] == "warning"
+    assert paused["detail"].startswith("namespace 'default' is paused since 20")
+    assert paused["detail"].endswith(" by ann: a flood (2 due resources wait)")
+    assert paused["fix"] == "if it is over: delta resume namespace default"
+
+
+def test_a_paused_tick_is_told_as_paused_and_not_as_overdue(quick: Here, dsn: str) -> None:
+    execute(
+        dsn,
+        "insert into delta_tick (name, interval_s, lock_id, next_due)"
+        " values ('sweep', 60, 1, now() - interval '1 hour')",
+    )
+    assert "sweep" in findings(quick("doctor", "-o", "json"))["ticks"]["detail"]
+    quick("pause", "tick", "sweep").expect(0)
+    found = findings(quick("doctor", "-o", "json").expect(0))
+    assert found["ticks"]["verdict"] == "ok"
+    assert found["pauses"]["verdict"] == "warning"
+    assert found["pauses"]["detail"].endswith("(it is due)")
 
 
 def test_claims_past_their_lease_and_failing_ticks_are_problems(
@@ -151,6 +194,13 @@ async def test_a_pooler_is_noticed(dsn: str, place: Path, worker_id: str) -> Non
             doctor.of_ticks([TickFacts("clean", True, 0, None)], WorkerFacts(0, 0, 0)),
             Verdict.WARNING,
         ),
+        (doctor.of_workers(WorkerFacts(2, 0, 0, 1), ONE_DUE), Verdict.OK),
+        (doctor.of_workers(WorkerFacts(2, 0, 0, 2), NOTHING_STUCK), Verdict.OK),
+        (doctor.of_workers(WorkerFacts(2, 0, 0, 2), ONE_DUE), Verdict.PROBLEM),
+        (doctor.of_pauses([paused(waiting=0, days=9)]), Verdict.OK),
+        (doctor.of_pauses([paused(waiting=5, days=0.5, ends=True)]), Verdict.OK),
+        (doctor.of_pauses([paused(waiting=5, days=0.5)]), Verdict.WARNING),
+        (doctor.of_pauses([paused(waiting=5, days=2, ends=True)]), Verdict.WARNING),
         (doctor.of_resources(replace(NOTHING_STUCK, longest_due_s=3_600.0)), Verdict.WARNING),
         (doctor.of_resources(replace(NOTHING_STUCK, degraded=1_000)), Verdict.WARNING),
     ],

@@ -67,7 +67,7 @@ and index_of.relam = (select oid from pg_am where amname = 'btree')
 order by pg_relation_size(index_of.oid) desc
 """
 
-# The workers that are there, and those lost within a day.
+# The workers that are there, those lost within a day, and how many of the running ones are paused.
 WORKERS: Final[LiteralString] = """
 select
     count(*) filter (
@@ -76,26 +76,88 @@ select
     count(*) filter (
         where state in ('running', 'draining') and heartbeat_at <= now() - interval '1 minute'
     ) as silent,
-    count(*) filter (where state = 'lost' and stopped_at > now() - interval '1 day') as lost
+    count(*) filter (where state = 'lost' and stopped_at > now() - interval '1 day') as lost,
+    count(*) filter (
+        where state in ('running', 'draining') and heartbeat_at > now() - interval '1 minute'
+        and exists (
+            select from delta_pause
+            where scope = 'worker' and name = delta_worker.id::text
+            and coalesce(until, 'infinity') > now()
+        )
+    ) as paused
 from delta_worker
 """
 
-# Ticks that fail, or that nobody has run for more than two of their intervals and a minute.
+# Ticks that fail, or that nobody has run for more than two of their intervals and a minute although
+# they are not paused.
 TICKS: Final[LiteralString] = """
-select
-    name,
-    enabled and next_due < now() - interval_s * interval '2 seconds' - interval '1 minute'
-        as is_overdue,
-    consecutive_failures,
-    last_error
-from delta_tick
-where consecutive_failures > 0
-or (enabled and next_due < now() - interval_s * interval '2 seconds' - interval '1 minute')
+select name, is_overdue, consecutive_failures, last_error
+from (
+    select
+        name,
+        enabled and next_due < now() - interval_s * interval '2 seconds' - interval '1 minute'
+            and not exists (
+                select from delta_pause
+                where scope = 'tick' and delta_pause.name = delta_tick.name
+                and coalesce(until, 'infinity') > now()
+            ) as is_overdue,
+        consecutive_failures,
+        last_error
+    from delta_tick
+) as tick
+where consecutive_failures > 0 or is_overdue
 order by name
 """
 
-# Claims whose lease has run out without a rescue, and the row that has been due the longest in a
-# lane that nobody paused.
+# What is paused, since how many seconds, and how much waits behind it: due resources, counted up to
+# 1,000, or a tick that is due. What waits behind a worker, others work.
+PAUSES: Final[LiteralString] = """
+select
+    scope, name, reason, actor, created_at, until,
+    extract(epoch from now() - created_at)::float8 as age_s,
+    case scope
+        when 'tick' then (
+            select count(*)
+            from delta_tick
+            where delta_tick.name = pause.name and enabled and next_due <= now()
+        )
+        when 'worker' then 0
+        else (
+            select count(*)
+            from (
+                select
+                from delta_controller as controller
+                cross join delta_namespace as namespace
+                cross join generate_series(1, 4) as level(priority)
+                cross join lateral (
+                    select
+                    from delta_resource
+                    where kind = controller.kind
+                    and namespace = namespace.name
+                    and priority = level.priority
+                    and due_at <= now()
+                    limit 1000
+                ) as due
+                where (pause.scope, pause.name)
+                    in (('kind', controller.kind), ('namespace', namespace.name))
+                limit 1000
+            ) as counted
+        )
+    end as waiting
+from delta_pause as pause
+where coalesce(until, 'infinity') > now()
+and (
+    scope <> 'worker'
+    or exists (
+        select from delta_worker
+        where delta_worker.id::text = pause.name and state <> 'stopped'
+    )
+)
+order by scope, name
+"""
+
+# Claims whose lease has run out without a rescue, the row that has been due the longest in a lane
+# that nobody paused, and how much is due in lanes that are paused, counted up to 1,000.
 STUCK: Final[LiteralString] = """
 select
     (
@@ -124,6 +186,30 @@ select
             and (scope, name) in (('kind', controller.kind), ('namespace', namespace.name))
         )
     ) as longest_due_s,
+    (
+        select count(*)
+        from (
+            select
+            from delta_controller as controller
+            cross join delta_namespace as namespace
+            cross join generate_series(1, 4) as level(priority)
+            cross join lateral (
+                select
+                from delta_resource
+                where kind = controller.kind
+                and namespace = namespace.name
+                and priority = level.priority
+                and due_at <= now()
+                limit 1000
+            ) as due
+            where exists (
+                select from delta_pause
+                where (until is null or until > now())
+                and (scope, name) in (('kind', controller.kind), ('namespace', namespace.name))
+            )
+            limit 1000
+        ) as counted
+    ) as held_back,
     (
         select count(*)
         from (

@@ -163,12 +163,18 @@ order by id
 limit %(limit)s
 """
 
-# How many resources of each lane are in each state, and how long the oldest has been due.
+# How many resources of each lane are in each state, how long the oldest has been due, and whether
+# the lane is paused.
 COUNTS: Final[LiteralString] = """
 select
     kind, namespace, state, count(*) as resources,
     count(*) filter (where due_at <= now()) as due,
-    min(due_at) filter (where due_at <= now()) as oldest_due_at
+    min(due_at) filter (where due_at <= now()) as oldest_due_at,
+    exists (
+        select from delta_pause
+        where (scope, name) in (('kind', kind), ('namespace', namespace))
+        and coalesce(until, 'infinity') > now()
+    ) as paused
 from delta_resource
 group by kind, namespace, state
 order by kind, namespace, state

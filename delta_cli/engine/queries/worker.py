@@ -77,7 +77,12 @@ LIST: Final[LiteralString] = """
 select
     id, host, pid, version, state, kinds, namespaces, in_flight, capacity, started_at,
     heartbeat_at, extract(epoch from now() - heartbeat_at)::float8 as heartbeat_age_s, synced,
-    failed, deleted, last_error
+    failed, deleted, last_error,
+    state <> 'stopped' and exists (
+        select from delta_pause
+        where scope = 'worker' and name = delta_worker.id::text
+        and coalesce(until, 'infinity') > now()
+    ) as paused
 from delta_worker
 where state in ('running', 'draining') or %(ended)s
 order by id

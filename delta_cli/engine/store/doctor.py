@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
+from delta_cli.engine.model import Pause, PauseScope
 from delta_cli.engine.queries import doctor as queries
 
 
@@ -47,11 +48,12 @@ class IndexFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """How many workers run, are silent, or were lost within a day."""
+    """How many workers run, are silent, or were lost within a day; `paused` of those that run."""
 
     running: int
     silent: int
     lost: int
+    paused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,21 @@ class TickFacts:
 
 @dataclass(frozen=True, slots=True)
 class StuckFacts:
-    """Resources that do not move. `degraded` is counted up to 1,000."""
+    """Resources that do not move. `held_back`, due behind pauses, and `degraded` end at 1,000."""
 
     overdue_leases: int
     longest_due_s: float | None
     degraded: int
+    held_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFacts:
+    """A pause, how old it is, and how much is due behind it, counted up to 1,000."""
+
+    pause: Pause
+    age_s: float
+    waiting: int
 
 
 async def server(connection: Connection) -> ServerFacts:
@@ -112,6 +124,15 @@ async def ticks(connection: Connection) -> Sequence[TickFacts]:
     async with connection.cursor(row_factory=class_row(TickFacts)) as cursor:
         await cursor.execute(queries.TICKS)
         return await cursor.fetchall()
+
+
+async def pauses(connection: Connection) -> Sequence[PauseFacts]:
+    """What is paused now."""
+    cursor = await connection.execute(queries.PAUSES)
+    return [
+        PauseFacts(Pause(PauseScope(scope), *rest), age_s, waiting)
+        for scope, *rest, age_s, waiting in await cursor.fetchall()
+    ]
 
 
 async def stuck(connection: Connection) -> StuckFacts:

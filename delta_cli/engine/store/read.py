@@ -78,15 +78,17 @@ async def counts(connection: Connection) -> list[KindStatus]:
     states: dict[tuple[str, str], dict[ResourceState, int]] = {}
     due: dict[tuple[str, str], int] = {}
     oldest: dict[tuple[str, str], datetime | None] = {}
-    for kind, namespace, state, count, due_count, oldest_due_at in await cursor.fetchall():
+    paused: dict[tuple[str, str], bool] = {}
+    for kind, namespace, state, count, due_count, oldest_due_at, held in await cursor.fetchall():
         lane = (kind, namespace)
+        paused[lane] = held
         states.setdefault(lane, {})[ResourceState(state)] = count
         due[lane] = due.get(lane, 0) + due_count
         times = [at for at in (oldest.get(lane), oldest_due_at) if at is not None]
         oldest[lane] = min(times, default=None)
     return [
-        KindStatus(kind, namespace, lane_states, due[kind, namespace], oldest[kind, namespace])
-        for (kind, namespace), lane_states in states.items()
+        KindStatus(*lane, lane_states, due[lane], oldest[lane], paused[lane])
+        for lane, lane_states in states.items()
     ]
 
 
