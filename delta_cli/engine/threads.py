@@ -53,6 +53,6 @@ class WorkThreads:
 def _call(work: Callable[[Resource[Any]], Any], claim: Resource[Any]) -> Any:
     try:
         return work(claim)
-    except StopIteration as error:
-        # No future takes one: who waits for the thread would wait for ever.
-        raise RuntimeError("work() raised StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:
+        # No future takes the one, and the other would close the coroutine that waits for it.
+        raise RuntimeError(f"work() raised {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""What a work returns is looked at: code that nobody has run makes nothing right."""
+"""What a work may return or raise: none of it ends the worker, nor counts as done what is not."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -69,3 +69,23 @@ async def test_what_a_work_returns_is_awaited_if_it_can_be(
         await client.inform(Item("a"))
         await observer.until_state("a", "synced")
     assert ran == ["a"]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_a_work_that_raises_what_closes_coroutines_fails_alone(
+    dsn: str, observer: Observer, *, is_async: bool
+) -> None:
+    def work_plain(resource: Resource[Item]) -> None:
+        if resource.object_id == "bad":
+            raise GeneratorExit
+
+    async def work_async(resource: Resource[Item]) -> None:
+        work_plain(resource)
+
+    work = work_async if is_async else work_plain
+    async with working(dsn, item_controller(work), max_attempts=1) as client:
+        await client.inform(Item("bad"))
+        row = await observer.until_state("bad", "degraded")
+        assert "GeneratorExit" in row["errors"][0]["trace"]
+        await client.inform(Item("good"))
+        await observer.until_state("good", "synced")

@@ -233,14 +233,8 @@ class Executor:
             result = await running
             if result is not None:
                 await see_to(result)
-        except (GeneratorExit, KeyboardInterrupt):
-            raise
         except BaseException as raised:
-            # Cancelled by our deadline or by the work itself, it is a failure like any other.
-            if isinstance(raised, asyncio.CancelledError) and (self._closing or runner.abandoned):
-                thread = runner.thread
-                if thread is not None and not thread.done() and not runner.abandoned:
-                    self._threads.count_until_done(thread)
+            if self._passes(runner, raised):
                 raise
             error = raised
         finally:
@@ -258,6 +252,17 @@ class Executor:
             self._keep_slot_until_done(thread, claim)
         duration_ms = (time.perf_counter() - started) * 1000
         self._end(claim, error, duration_ms)
+
+    def _passes(self, runner: _Runner, raised: BaseException) -> bool:
+        """Whether it ends the runner. Else it is a failure of the work, whoever cancelled that."""
+        if isinstance(raised, GeneratorExit):
+            return not _is_running(runner)  # it is being removed, and can await nothing more
+        if not isinstance(raised, asyncio.CancelledError):
+            return isinstance(raised, KeyboardInterrupt)
+        thread = runner.thread
+        if self._closing and not runner.abandoned and thread is not None and not thread.done():
+            self._threads.count_until_done(thread)
+        return self._closing or runner.abandoned
 
     def _in_thread(self, runner: _Runner, kind: _Kind, claim: Resource[Any]) -> asyncio.Future[Any]:
         runner.thread = self._threads.start(kind.work, claim)
@@ -319,6 +324,14 @@ class Executor:
             is_async=controller.is_async,
             backoff=controller.backoff,
         )
+
+
+def _is_running(runner: _Runner) -> bool:
+    """Whether this is called from within the runner's task, not from its removal."""
+    try:
+        return asyncio.current_task() is runner.task
+    except RuntimeError:  # no event loop runs
+        return False
 
 
 def _overdue(kind: _Kind) -> TimeoutError:
