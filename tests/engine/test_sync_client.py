@@ -88,17 +88,49 @@ def test_a_resource_that_is_not_synced_is_not_invalidated(client: SyncClient):
         client.invalidate("note", "b")
 
 
-def test_a_synced_resource_is_invalidated_with_its_actor(client: SyncClient, dsn: str):
-    client.inform(Note("a"))
+def sync_notes(client: SyncClient, dsn: str, *keys: str) -> None:
+    client.inform_many(map(Note, keys))
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             "update delta.delta_resource"
             " set state = 'synced', synced_at = now(), synced_generation = generation"
         )
-        row = client.invalidate("note", "a", actor="ann")
-        event = connection.execute("select category, actor from delta.delta_event").fetchone()
+
+
+def logged(dsn: str) -> list[tuple[str, str, str]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        query = "select category, object_id, actor from delta.delta_event order by id"
+        return connection.execute(query).fetchall()
+
+
+def test_a_synced_resource_is_invalidated_with_its_actor(client: SyncClient, dsn: str):
+    sync_notes(client, dsn, "a")
+    row = client.invalidate("note", "a", actor="ann")
     assert row.state is ResourceState.EXPIRED
-    assert event == ("object_invalidated", "ann")
+    assert logged(dsn) == [("object_invalidated", "a", "ann")]
+
+
+def test_a_repair_in_a_callers_transaction_keeps_the_log_from_nobody(client: SyncClient, dsn: str):
+    sync_notes(client, dsn, "a", "b", "c")
+    with psycopg.connect(dsn) as connection:
+        client.invalidate("note", "c", actor="ann", connection=connection)
+        client.invalidate("note", "a", actor="ann", connection=connection)
+        client.invalidate("note", "b", actor="bob")
+        assert logged(dsn) == [("object_invalidated", "b", "bob")]
+    # Read by the order of their ids: who reads on from bob's event misses none.
+    assert logged(dsn) == [
+        ("object_invalidated", "b", "bob"),
+        ("object_invalidated", "c", "ann"),
+        ("object_invalidated", "a", "ann"),
+    ]
+
+
+def test_a_repair_that_is_rolled_back_leaves_no_event(client: SyncClient, dsn: str):
+    sync_notes(client, dsn, "a")
+    with psycopg.connect(dsn) as connection:
+        client.invalidate("note", "a", actor="ann", connection=connection)
+        connection.rollback()
+    assert logged(dsn) == []
 
 
 def test_an_inform_run_is_queued_for_a_known_kind_only(client: SyncClient, dsn: str):

@@ -245,7 +245,9 @@ select
 """
 
 # An operator's repair of one batch of rows. Rows in another state are left alone; each row that is
-# changed gets its event with the actor. Rows held by somebody are waited for, in the order of ids.
+# changed gets its event with the actor, when the transaction commits: it may be a caller's own, and
+# must not keep the log from others until then. Rows held by somebody are waited for, in the order of
+# ids.
 REPAIR: Final[LiteralString] = """
 with picked as materialized (
     select id
@@ -263,19 +265,15 @@ with picked as materialized (
         updated_at = now()
     where id = any(array(select id from picked))
     returning *
-), locked as materialized (
-    select pg_advisory_xact_lock(hashtextextended(current_schema() || '.delta_event', 0))
-    from (select count(*) from repaired) as finished
 ), event as (
-    insert into delta_event (
+    insert into delta_event_at_commit (
         category, resource_id, namespace, kind, object_id, state, attempt, max_attempts,
         generation, sync_count, actor
     )
     select
         %(category)s::text::delta_event_category, id, namespace, kind, object_id, state, attempt,
         max_attempts, generation, sync_count, %(actor)s
-    from locked
-    cross join repaired
+    from repaired
 )
 select id from repaired order by id
 """
