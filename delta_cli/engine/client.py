@@ -566,12 +566,13 @@ class Client:
     ) -> Subscription:
         """The ordered log as an async iterator: of the named categories, or all.
 
-        `after`: None for from now, an event id (exclusive; 0: from the beginning), or a time.
+        `after`: None for from now, an event id (exclusive; 0: from the beginning), or a time
+        with a time zone.
         `name`: the database keeps the position under this name, and a later subscription goes on
         after what this one has acknowledged; `after` sets it anew. One reader at a time: two of one
         name both get everything. `auto_acknowledge=False`: only `acknowledge()` moves the position.
         `follow=False` ends at the newest event. Raises ConfigError for an unknown category, a bad
-        name, or a filter that lets nothing through.
+        name, an `after` that is no id and no time, or a filter that lets nothing through.
         """
         chosen = EventFilter(
             categories=[_category(category) for category in categories] or None,

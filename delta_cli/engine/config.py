@@ -28,13 +28,13 @@ class Config:
     """Everything an application sets. Defaults are upstream's where upstream has the setting.
 
     `ticks` are the application's periodic services, beside the built-in ones. `max_object_bytes` is
-    the most that an object with its metadata takes as JSON; a larger one is refused. Timeouts of
-    None, zero or less: no limit. `resource_inform_interval` zero or less: no informer runs on its own.
-    Retentions negative: kept for ever. `controller_inform_timeout` is how long an informer may take
-    to report its next object. `poll_only` does without LISTEN; `direct_dsn` is the server itself
-    where the DSN leads to a pooler such as PgBouncer: what needs a session of its own, LISTEN and
-    the locks of ticks, goes there; without it Delta polls. `notify` off: no hints are sent, workers
-    find new rows by polling.
+    the most that an object takes as JSON with its metadata; a larger one is refused. Timeouts of
+    None, zero or less: no limit. `resource_inform_interval` zero or less: no informer runs on its
+    own. Retentions negative: kept for ever. `controller_inform_timeout` is how long an informer may
+    take to report its next object. `poll_only` does without LISTEN; `direct_dsn` is the server
+    itself where the DSN leads to a pooler such as PgBouncer: what needs a session of its own,
+    LISTEN and the locks of ticks, goes there; without it Delta polls. `notify` off: no hints are
+    sent, workers find new rows by polling.
     """
 
     controllers: Sequence[Controller[Any]] = ()

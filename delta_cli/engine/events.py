@@ -39,11 +39,7 @@ class Following:
     auto_acknowledge: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.after, int) and not 0 <= self.after <= _LARGEST_ID:
-            raise ConfigError(
-                f"after {self.after} is no id of an event",
-                hint="give the id of the last event that you have seen; 0: from the beginning",
-            )
+        _check_after(self.after)
         if self.name is not None:
             _check_name(self.name)
 
@@ -259,6 +255,27 @@ class Changes:
         """Be told no more."""
         if self._unhook is not None:
             self._unhook()
+
+
+def _check_after(after: object) -> None:
+    if after is None:
+        return
+    if isinstance(after, datetime):
+        if after.utcoffset() is None:
+            raise ConfigError(
+                f"after must carry a time zone, got {after}",
+                hint="use datetime.now(UTC), or .replace(tzinfo=...)",
+            )
+    elif isinstance(after, bool) or not isinstance(after, int):
+        raise ConfigError(
+            f"after must be the id of an event or a datetime, got {after!r}",
+            hint="give the id of the last event that you have seen, or a datetime with a time zone",
+        )
+    elif not 0 <= after <= _LARGEST_ID:
+        raise ConfigError(
+            f"after {after} is no id of an event",
+            hint="give the id of the last event that you have seen; 0: from the beginning",
+        )
 
 
 def _check_name(name: str) -> None:

@@ -7,7 +7,7 @@ import signal
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import pytest
@@ -185,6 +185,10 @@ async def waits_for_lock(observer: Observer) -> bool:
     [
         {"after": -1},
         {"after": 2**63},
+        {"after": True},
+        {"after": 1.5},
+        {"after": "2026-01-01"},
+        {"after": datetime(2026, 1, 1)},  # noqa: DTZ001 - a time without a zone is what is refused
         {"kinds": []},
         {"kinds": "item"},
         {"namespaces": []},
