@@ -567,7 +567,8 @@ class Client:
         """The ordered log as an async iterator: of the named categories, or all.
 
         `after`: None for from now, an event id (exclusive; 0: from the beginning), or a time
-        with a time zone.
+        with a time zone. From now means when `async with` is entered or `begin()` awaited, and only
+        without these when the first event is asked for.
         `name`: the database keeps the position under this name, and a later subscription goes on
         after what this one has acknowledged; `after` sets it anew. One reader at a time: two of one
         name both get everything. `auto_acknowledge=False`: only `acknowledge()` moves the position.

@@ -53,6 +53,16 @@ async def test_it_begins_now_at_an_id_or_at_the_beginning(dsn: str, observer: Ob
         assert await read_all(client, after=99) == []
 
 
+async def test_from_now_is_when_it_is_entered_and_else_when_an_event_is_asked_for(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn) as client, client.subscribe() as entered:
+        asked = client.subscribe(follow=False)
+        await log_events(observer, 2)
+        assert await take(entered, 2) == [1, 2]
+        assert told([event async for event in asked]) == []
+
+
 async def test_it_begins_at_a_time_without_missing_what_happened_since(
     dsn: str, observer: Observer
 ) -> None:
