@@ -139,12 +139,14 @@ class Client:
     ) -> None:
         """Work in the background until `stop()`: all kinds and namespaces, or those named.
 
-        Raises ConfigError when there is nothing to work, or it works already.
+        An application of ticks alone runs these. Raises ConfigError when there is nothing to work,
+        or it works already.
         """
         controllers = self.controllers if kinds is None else self.controllers.only(kinds)
-        if not controllers:
+        if not controllers and (kinds is not None or not self.config.ticks):
             raise ConfigError(
-                "there are no controllers to work", hint="give Config(controllers=[...])"
+                "there are no controllers to work, and no ticks to run",
+                hint="give Config(controllers=[...]), Config(ticks=[...]), or both",
             )
         if namespaces is not None and not namespaces:
             raise ConfigError(

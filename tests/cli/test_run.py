@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Inform, Rows
-from tests.support.command_line import CommandLine, ended
+from tests.support.command_line import APPS, CommandLine, ended
 from tests.support.embedded import until
 
 
@@ -28,6 +28,15 @@ def test_a_drain_works_all_that_is_due_and_exits_0(
 
 def test_a_drain_of_nothing_exits_0(shop: CommandLine) -> None:
     shop("run", "--drain").expect(0)
+
+
+def test_an_application_of_ticks_alone_is_run(delta: CommandLine) -> None:
+    app = ("--app", f"{APPS / 'ticking.py'}:config")
+    delta("run", "--drain", *app).expect(0)
+    with delta.started("run", *app) as process:
+        until(lambda: delta("workers", "-o", "json").json())
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).code == 0
 
 
 def test_a_drain_exits_8_when_a_resource_failed(

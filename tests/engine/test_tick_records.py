@@ -288,6 +288,46 @@ async def test_services_of_two_processes_run_once_per_interval_between_them(
     assert len(runs) == 1
 
 
+async def test_an_application_of_ticks_alone_runs_them_as_a_worker_like_any_other(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "jitter_s", lambda _: 0.0)
+    runs: list[int] = []
+    config = quick_config(ticks=[TickService("app", seconds(0.05), lambda: runs.append(1))])
+    async with Client(dsn, config) as client:
+        await client.start()
+        await eventually(lambda: len(runs) > 2)
+        (worker,) = (await client.status()).workers
+        assert (worker.state, worker.kinds, worker.capacity) == ("running", [], 0)
+        began = worker.heartbeat_at
+        await client.control.pause("tick", "app")
+
+        async def is_skipped() -> bool:
+            return (await row_of(client)).last_skip_reason is SkipReason.PAUSED
+
+        await eventually(is_skipped)
+        ran = len(runs)
+
+        async def beats() -> bool:
+            return (await client.control.workers())[0].heartbeat_at > began
+
+        await eventually(beats)
+        assert len(runs) == ran
+        assert await client.drained()
+        summary = await client.stop()
+        assert summary is not None
+        assert summary.drained
+
+
+async def test_there_is_no_worker_without_controllers_and_ticks(dsn: str) -> None:
+    async with Client(dsn, quick_config()) as client:
+        with pytest.raises(ConfigError, match="no controllers to work, and no ticks to run"):
+            await client.start()
+    async with Client(dsn, app(lambda: 1)) as client:
+        with pytest.raises(ConfigError, match="no controllers to work"):
+            await client.start(kinds=[])
+
+
 # Ends
 
 
