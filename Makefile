@@ -38,9 +38,9 @@ bench: .venv/.dev ## run the benchmarks
 	$(BIN)/python benchmarks/passes.py
 
 completions: .venv/.dev ## write completions/ anew
-	_DELTA_COMPLETE=source_bash $(BIN)/delta | sed '/./,$$!d' > completions/delta.bash
-	_DELTA_COMPLETE=source_zsh $(BIN)/delta | sed '/./,$$!d' > completions/_delta
-	_DELTA_COMPLETE=source_fish $(BIN)/delta | sed '/./,$$!d' > completions/delta.fish
+	_DELTA_COMPLETE=source_bash $(BIN)/delta > completions/delta.bash
+	_DELTA_COMPLETE=source_zsh $(BIN)/delta > completions/_delta
+	_DELTA_COMPLETE=source_fish $(BIN)/delta > completions/delta.fish
 
 reference: .venv/.dev ## write the README's reference of commands anew
 	$(BIN)/python -m delta_cli.cli.reference README.md

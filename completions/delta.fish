@@ -1,1 +1,12 @@
-complete --command delta --no-files --arguments "(env _DELTA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) delta)" --condition "env _DELTA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) delta"
+# Offers the lines that delta prints; none of them is ever evaluated.
+function __delta_completion
+    set -l line (commandline -cp | string collect)
+    set -l offered (env COMP_LINE=$line _DELTA_COMPLETE=complete_fish delta 2> /dev/null)
+    if set -q offered[1]
+        printf '%s\n' $offered
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+
+complete --command delta --no-files --arguments "(__delta_completion)"

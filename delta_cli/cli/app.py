@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from delta_cli.cli import stdout
 from delta_cli.cli.catalogue import CATALOGUE
+from delta_cli.cli.completion_options import InstallOption, ShowOption
 from delta_cli.cli.errors import Reporter
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.lazy import LazyGroup
@@ -25,6 +26,9 @@ from delta_cli.cli.options import (
 )
 from delta_cli.cli.quick_version import quick_version
 from delta_cli.cli.talk import terminate
+
+#: Where a shell says what it wants, when somebody presses Tab.
+_COMPLETE: Final = "_DELTA_COMPLETE"
 
 
 class Commands(LazyGroup):
@@ -40,13 +44,14 @@ app = typer.Typer(
     epilog="First steps: delta demo, delta init.\n"
     "More: delta help exit-codes, formats, shapes, environment.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
         stdout.write(f"delta {quick_version() or '0+unknown'}\n")
         raise typer.Exit
 
@@ -60,6 +65,8 @@ def shared(
             "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
         ),
     ] = False,
+    _install_completion: InstallOption = False,
+    _show_completion: ShowOption = False,
     dsn: DsnOption = None,
     app: AppOption = None,
     schema: SchemaOption = None,
@@ -80,9 +87,11 @@ def run_words(words: Sequence[str]) -> int:
     catch_termination()
     try:
         _check_words(words)
-        code = typer.main.get_command(app).main(
-            args=list(words), prog_name="delta", standalone_mode=False
-        )
+        command = typer.main.get_command(app)
+        if os.environ.get(_COMPLETE):
+            code = _complete(command)
+        else:
+            code = command.main(args=list(words), prog_name="delta", standalone_mode=False)
         stdout.flush()
     except BrokenPipeError:
         stdout.close_quietly()
@@ -94,8 +103,15 @@ def run_words(words: Sequence[str]) -> int:
             code = ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told without a traceback
         # Who presses Tab wants words or silence.
-        code = ExitCode.DONE if "_DELTA_COMPLETE" in os.environ else reporter.report(error)
+        code = ExitCode.DONE if os.environ.get(_COMPLETE) else reporter.report(error)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _complete(command: Any) -> ExitCode:
+    from delta_cli.cli.completion import answer
+
+    stdout.write(answer(command, os.environ))
+    return ExitCode.DONE
 
 
 def _is_of_a_closed_pipe(end: SystemExit) -> bool:

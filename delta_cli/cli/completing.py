@@ -1,4 +1,4 @@
-"""What the shell offers when somebody presses Tab: words from the database, or none.
+"""What the shell offers when somebody presses Tab: harmless words from the database, or none.
 
 Completers get the words typed so far; callbacks of commands do not run for them.
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Any, Final, TypeAlias
 
+from delta_cli.cli.completion_words import is_offered
 from delta_cli.cli.settings import resolve_settings
 
 #: Takes `ctx` and `incomplete`, or the latter alone: Typer goes by these names.
@@ -26,13 +27,14 @@ def _complete(wanted: str) -> Completer:
                 profile=_given(ctx, "profile"),
             )
             kind = ctx.params.get("kind")
-            return suggestions(
+            found = suggestions(
                 settings.database(),
                 settings.schema_name,
                 Suggested(wanted),
                 incomplete,
                 kind=kind if isinstance(kind, str) else None,
             )
+            return [word for word in found if is_offered(word)]
         except Exception:  # noqa: BLE001 - a wrong setting is told when the command runs
             return []
 

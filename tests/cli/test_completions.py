@@ -1,5 +1,6 @@
 """Tab: the shells' files are fresh, and words come from the database or not at all."""
 
+import os
 import subprocess
 import sys
 import time
@@ -15,25 +16,18 @@ from tests.support.programs import CHECKOUT
 FILES = {"bash": "delta.bash", "zsh": "_delta", "fish": "delta.fish"}
 
 
-def pressed(delta: CommandLine, line: str) -> list[str]:
-    """What bash is offered at the end of a line."""
-    words = line.split(" ")
-    done = delta(
-        environ={
-            "_DELTA_COMPLETE": "complete_bash",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(words) - 1),
-        }
-    )
+def pressed(delta: CommandLine, line: str, shell: str = "bash") -> list[str]:
+    """What a shell is offered at the end of a line."""
+    done = delta(environ={"_DELTA_COMPLETE": f"complete_{shell}", "COMP_LINE": line})
     assert done.err == ""
-    return done.out.split()
+    return done.out.splitlines()
 
 
 @pytest.mark.parametrize("shell", FILES)
 def test_the_files_are_what_delta_writes(delta: CommandLine, shell: str) -> None:
     written = delta(environ={"_DELTA_COMPLETE": f"source_{shell}"}).out
     shipped = (CHECKOUT / "completions" / FILES[shell]).read_text()
-    assert shipped.split() == written.split(), "run: make completions"
+    assert shipped == written, "run: make completions"
 
 
 def test_commands_and_their_choices_are_offered(delta: CommandLine) -> None:
@@ -55,6 +49,63 @@ def test_kinds_namespaces_and_ids_come_from_the_database(shop: CommandLine, info
     assert "rescue" in pressed(shop, "delta tick r")
     assert pressed(shop, "delta pause kind i") == ["item"]
     assert "clean" in pressed(shop, "delta pause tick c")
+
+
+def test_what_a_shell_or_a_terminal_would_obey_is_not_offered(
+    delta: CommandLine, inform: Inform
+) -> None:
+    inform(
+        "ok:1",
+        "ok$(reboot)",
+        "ok\\`x`",
+        "ok two",
+        "ok\nreboot",
+        "ok\x1b]0;x\x07",
+        "-ok",
+        "ok\u202e",
+    )
+    assert pressed(delta, "delta get item ") == ["ok:1"]
+    assert pressed(delta, "delta get item ", "zsh") == [r"ok\:1"]
+    assert pressed(delta, "delta get item ", "fish") == ["ok:1"]
+
+
+def test_a_script_of_typer_s_is_offered_words_in_bash_and_has_nothing_to_evaluate_in_zsh(
+    delta: CommandLine,
+) -> None:
+    environ = {"COMP_WORDS": "delta\nstat", "COMP_CWORD": "1"}
+    assert delta(environ={"_DELTA_COMPLETE": "complete_bash", **environ}).out == "status\n"
+    environ = {"_TYPER_COMPLETE_ARGS": "delta stat"}
+    assert delta(environ={"_DELTA_COMPLETE": "complete_zsh", **environ}).out == ""
+
+
+def test_an_option_that_prints_prints_nothing_before_a_tab(delta: CommandLine) -> None:
+    for option in ("--version", "--show-completion", "--install-completion"):
+        assert pressed(delta, f"delta {option} stat") == ["status"]
+
+
+def test_the_scripts_are_shown_and_installed_as_shipped(delta: CommandLine) -> None:
+    shipped = (CHECKOUT / "completions" / "delta.bash").read_text()
+    delta.environ["HOME"] = str(delta.folder)
+    assert from_bash(delta, "--show-completion").stdout == shipped
+    assert (
+        f"{delta.folder}/.bash_completions/delta.sh"
+        in from_bash(delta, "--install-completion").stderr
+    )
+    assert (delta.folder / ".bash_completions" / "delta.sh").read_text() == shipped
+    assert "delta.sh" in (delta.folder / ".bashrc").read_text()
+
+
+def from_bash(delta: CommandLine, option: str) -> "subprocess.CompletedProcess[str]":
+    """Run `delta` below a bash, which it finds by that."""
+    return subprocess.run(
+        # A second command, so that bash is not replaced by the first.
+        ["bash", "-c", f"'{sys.executable}' -m delta_cli.cli.app {option}; exit $?"],
+        cwd=delta.folder,
+        env={**os.environ, **{k: v for k, v in delta.environ.items() if v is not None}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
 
 def test_without_a_database_there_is_silence_within_a_second(
