@@ -19,8 +19,8 @@ async def doctor(settings: Settings, output_format: OutputOption = Format.TABLE)
     """Examine the database, the fleet and the resources; exit 1 if there is a problem.
 
     Looks at the connection, the server, its clock and durability, connections left, a pooler, the
-    schema, rights, LISTEN, dead rows, index bloat, workers, pauses, ticks and stuck resources.
-    Changes nothing.
+    schema, rights, LISTEN, dead rows, index bloat, workers, pauses, ticks, informers and stuck
+    resources. Changes nothing.
     """
     from delta_cli.engine.doctor import Verdict, all_findings
 

@@ -22,6 +22,7 @@ from delta_cli.engine.store import doctor as store
 from delta_cli.engine.store import events
 from delta_cli.engine.store.doctor import (
     IndexFacts,
+    InformerFacts,
     PauseFacts,
     ServerFacts,
     StuckFacts,
@@ -167,6 +168,10 @@ async def _ticks(connection: Connection, _: Database) -> Finding:
     return of_ticks(await store.ticks(connection), await store.workers(connection))
 
 
+async def _informers(connection: Connection, _: Database) -> Finding:
+    return of_informers(await store.informers(connection))
+
+
 async def _resources(connection: Connection, _: Database) -> Finding:
     return of_resources(await store.stuck(connection))
 
@@ -179,6 +184,7 @@ _EXAMINATIONS: Final[dict[str, Examination]] = {
     "workers": _workers,
     "pauses": _pauses,
     "ticks": _ticks,
+    "informers": _informers,
     "resources": _resources,
 }
 
@@ -363,6 +369,32 @@ def of_ticks(ticks: Sequence[TickFacts], workers: WorkerFacts) -> Finding:
     if overdue:
         return Finding("ticks", Verdict.WARNING, f"overdue: {overdue}", "start one: delta run")
     return Finding("ticks", Verdict.OK, "all run in time")
+
+
+def of_informers(informers: Sequence[InformerFacts]) -> Finding:
+    """Whether listings succeed, and all that they report is stored.
+
+    As long as one object is refused, each run lists again from the watermark that it stays at.
+    """
+    if not informers:
+        return Finding("informers", Verdict.OK, "none fails, nothing was refused")
+    detail = "; ".join(_of_informer(one) for one in informers)
+    refusing = next((one for one in informers if one.refused), None)
+    if refusing is None:
+        fix = f"mend inform(), or what it lists from: delta informs {informers[0].kind}"
+    else:
+        fix = (
+            "mend what is refused, or leave it out of inform(): until then each run lists again "
+            f"from the same watermark; delta informs {refusing.kind}"
+        )
+    return Finding("informers", Verdict.WARNING, detail, fix)
+
+
+def _of_informer(one: InformerFacts) -> str:
+    if not one.consecutive_failures:
+        return f"{one.kind}: {one.error}"
+    times = "once" if one.consecutive_failures == 1 else f"{one.consecutive_failures} times"
+    return f"{one.kind} failed {times}: {one.error}"
 
 
 def of_resources(stuck: StuckFacts) -> Finding:

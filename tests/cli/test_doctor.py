@@ -14,6 +14,7 @@ from delta_cli.engine.doctor import Finding, Verdict
 from delta_cli.engine.model import Pause, PauseScope
 from delta_cli.engine.store.doctor import (
     IndexFacts,
+    InformerFacts,
     PauseFacts,
     ServerFacts,
     StuckFacts,
@@ -63,7 +64,7 @@ def test_a_sound_database_has_no_problem(quick: Here) -> None:
     assert list(found) == [
         *("connection", "server", "durability", "clock", "connections", "transactions", "pooler"),
         *("schema", "rights", "listen", "dead rows", "indexes", "workers", "pauses"),
-        *("ticks", "resources"),
+        *("ticks", "informers", "resources"),
     ]
     assert all(one["fix"] is None for one in found.values())
 
@@ -121,6 +122,23 @@ def test_a_paused_tick_is_told_as_paused_and_not_as_overdue(quick: Here, dsn: st
     assert found["ticks"]["verdict"] == "ok"
     assert found["pauses"]["verdict"] == "warning"
     assert found["pauses"]["detail"].endswith("(it is due)")
+
+
+def test_an_informer_of_which_objects_are_refused_or_that_fails_is_a_warning(
+    shop: CommandLine,
+) -> None:
+    def examined(label: str, code: int = 0) -> dict[str, Any]:
+        shop("inform", "item", "--foreground", "--label", label).expect(code)
+        return findings(shop("doctor", "-o", "json").expect(0))["informers"]
+
+    assert examined("refused=1")["detail"] == (
+        "item: InvalidObject: 1 of 3 objects refused, so the watermark stays; "
+        "the first: id of kind 'item' is empty"
+    )
+    failing = examined("fail=yes", 1)
+    assert failing["detail"] == "item failed once: OSError: the shop is closed"
+    assert failing["verdict"] == "warning"
+    assert examined("refused=0")["verdict"] == "ok"
 
 
 def test_claims_past_their_lease_and_failing_ticks_are_problems(
@@ -201,6 +219,8 @@ async def test_a_pooler_is_noticed(dsn: str, place: Path, worker_id: str) -> Non
         (doctor.of_pauses([paused(waiting=5, days=0.5, ends=True)]), Verdict.OK),
         (doctor.of_pauses([paused(waiting=5, days=0.5)]), Verdict.WARNING),
         (doctor.of_pauses([paused(waiting=5, days=2, ends=True)]), Verdict.WARNING),
+        (doctor.of_informers([InformerFacts("item", 0, 2, "no")]), Verdict.WARNING),
+        (doctor.of_informers([InformerFacts("item", 3, 0, "no")]), Verdict.WARNING),
         (doctor.of_resources(replace(NOTHING_STUCK, longest_due_s=3_600.0)), Verdict.WARNING),
         (doctor.of_resources(replace(NOTHING_STUCK, degraded=1_000)), Verdict.WARNING),
     ],

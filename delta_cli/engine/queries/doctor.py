@@ -156,6 +156,20 @@ and (
 order by scope, name
 """
 
+# Informers that fail, or whose last run had objects refused, by which their watermark stays.
+INFORMERS: Final[LiteralString] = """
+select controller.kind, controller.inform_failures as consecutive_failures, last.refused, last.error
+from delta_controller as controller
+join (
+    select distinct on (kind) kind, refused, error
+    from delta_inform
+    where finished_at is not null
+    order by kind, id desc
+) as last on last.kind = controller.kind
+where controller.inform_failures > 0 or last.refused > 0
+order by controller.kind
+"""
+
 # Claims whose lease has run out without a rescue, the row that has been due the longest in a lane
 # that nobody paused, and how much is due in lanes that are paused, counted up to 1,000.
 STUCK: Final[LiteralString] = """

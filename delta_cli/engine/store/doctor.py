@@ -67,6 +67,16 @@ class TickFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class InformerFacts:
+    """A kind whose informer fails, or whose last run had `refused` objects, as its `error` says."""
+
+    kind: str
+    consecutive_failures: int
+    refused: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StuckFacts:
     """Resources that do not move. `held_back`, due behind pauses, and `degraded` end at 1,000."""
 
@@ -123,6 +133,13 @@ async def ticks(connection: Connection) -> Sequence[TickFacts]:
     """The ticks that give cause for concern."""
     async with connection.cursor(row_factory=class_row(TickFacts)) as cursor:
         await cursor.execute(queries.TICKS)
+        return await cursor.fetchall()
+
+
+async def informers(connection: Connection) -> Sequence[InformerFacts]:
+    """The informers that give cause for concern."""
+    async with connection.cursor(row_factory=class_row(InformerFacts)) as cursor:
+        await cursor.execute(queries.INFORMERS)
         return await cursor.fetchall()
 
 
