@@ -13,7 +13,7 @@ from delta_cli.engine.callers import within_sync
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE
 from delta_cli.engine.dsn import connection_settings, mask_dsn, resolve_dsn
-from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.errors import ConfigError, DeltaError
 from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
@@ -38,8 +38,8 @@ class SyncClient:
     """Informs, invalidates and queues inform runs: use it as `with SyncClient(dsn) as client`.
 
     Each call takes `connection`, a caller's own sync psycopg connection, whose transaction it then
-    joins. It may be shared by threads. Settings are those of `Client`; it does not work resources,
-    registers nothing, and needs a database that is configured and migrated.
+    joins. It may be shared by threads, and opened again. Settings are those of `Client`; it does
+    not work resources, registers nothing, and needs a database that is configured and migrated.
     """
 
     def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
@@ -52,7 +52,24 @@ class SyncClient:
             )
         self.dsn: str = source.dsn
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
-        self._pool: ConnectionPool[AnyConnection] = ConnectionPool(
+        self._pool_or_none: ConnectionPool[AnyConnection] | None = None
+
+    def __repr__(self) -> str:
+        return f"SyncClient({mask_dsn(self.dsn)!r}, schema={self.config.schema!r})"
+
+    def __enter__(self) -> Self:
+        if self._pool_or_none is None:
+            self._pool_or_none = self._make_pool()
+            self._pool_or_none.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pool, self._pool_or_none = self._pool_or_none, None
+        if pool is not None:
+            pool.close()
+
+    def _make_pool(self) -> ConnectionPool[AnyConnection]:
+        return ConnectionPool(
             self.dsn,
             min_size=0,
             max_size=10,
@@ -67,15 +84,13 @@ class SyncClient:
             timeout=10.0,
         )
 
-    def __repr__(self) -> str:
-        return f"SyncClient({mask_dsn(self.dsn)!r}, schema={self.config.schema!r})"
-
-    def __enter__(self) -> Self:
-        self._pool.open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._pool.close()
+    @property
+    def _pool(self) -> ConnectionPool[AnyConnection]:
+        if self._pool_or_none is None:
+            raise DeltaError(
+                "the client is not open", hint="use it as: with SyncClient(...) as client"
+            )
+        return self._pool_or_none
 
     def inform(
         self,

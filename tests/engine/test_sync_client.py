@@ -8,6 +8,7 @@ import pytest
 from delta_cli import (
     ConfigError,
     ConnectionFailed,
+    DeltaError,
     InvalidObject,
     NotFound,
     ResourceState,
@@ -155,3 +156,14 @@ def test_a_server_that_is_not_there_is_told_without_the_password():
             client.inform(Note("a"))
     assert "sesame" not in str(caught.value)
     assert "sesame" not in repr(client)
+
+
+def test_a_client_that_is_not_open_says_so_and_can_be_opened_again(dsn: str):
+    client = SyncClient(dsn)
+    for times in (1, 2):
+        with pytest.raises(DeltaError, match="not open") as caught:
+            client.inform(Note("a"))
+        assert "with SyncClient(...) as client" in str(caught.value.hint)
+        with client:
+            client.inform(Note("a", f"text {times}"))
+            assert client.inform(Note("a", f"text {times}")).row.generation == times
