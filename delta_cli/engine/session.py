@@ -106,6 +106,7 @@ class Session:
             connection,
             self._controllers,
             default_interval=self._config.resource_inform_interval,
+            namespaces=self._config.namespaces,
         )
 
     async def close(self) -> None:

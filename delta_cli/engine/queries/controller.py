@@ -17,9 +17,10 @@ returning kind
 """
 
 # The settings of the application that started last hold. A kind whose interval was switched on is
-# due for its first run at once; a shorter interval draws the next run nearer. The limit across the
-# fleet that it had is read under the lock of the row: of two that start at once, the second is told
-# what the first has set.
+# due for its first run at once, and so is one whose application has a new namespace, for which
+# nothing was listed; a shorter interval draws the next run nearer. The limit across the fleet that
+# it had is read under the lock of the row: of two that start at once, the second is told what the
+# first has set.
 SET: Final[LiteralString] = """
 with before as materialized (
     select kind, fleet_parallelism from delta_controller where kind = %(kind)s for update
@@ -28,7 +29,17 @@ update delta_controller as known
 set inform_interval = %(inform_interval)s,
     inform_due_at = case
         when %(inform_interval)s::interval is not null
-            then least(coalesce(known.inform_due_at, now()), now() + %(inform_interval)s::interval)
+            then least(
+                coalesce(known.inform_due_at, now()),
+                now() + %(inform_interval)s::interval,
+                (
+                    select now()
+                    from delta_namespace as namespace
+                    where namespace.name = any(%(namespaces)s)
+                    and namespace.created_at > known.registered_at
+                    limit 1
+                )
+            )
     end,
     parallelism = %(parallelism)s,
     fleet_parallelism = %(fleet_parallelism)s,

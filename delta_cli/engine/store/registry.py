@@ -1,6 +1,7 @@
 """Make an application's kinds and namespaces known to the database."""
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -27,41 +28,51 @@ async def register_namespace(connection: Connection, name: str, config: Namespac
 
 
 async def register_controllers(
-    connection: Connection, controllers: Controllers, *, default_interval: timedelta
+    connection: Connection,
+    controllers: Controllers,
+    *,
+    default_interval: timedelta,
+    namespaces: Collection[str] = (),
 ) -> int:
-    """Make kinds known and adopt what waited for them. Returns how many were adopted."""
+    """Make kinds known and adopt what waited for them. Returns how many were adopted.
+
+    `namespaces`: those of the application; one that is new has all of its kinds listed at once.
+    """
     for kind in controllers:
-        await _register_controller(connection, controllers, kind, default_interval)
+        given = _given(controllers, kind, default_interval) | {"namespaces": list(namespaces)}
+        await _register_controller(connection, given)
     adopted = 0
     while count := await maintenance.adopt(connection, batch=_ADOPT_BATCH):
         adopted += count
     return adopted
 
 
-async def _register_controller(
-    connection: Connection, controllers: Controllers, kind: str, default_interval: timedelta
-) -> None:
-    """Make one kind known; the last start wins, and says which limit of the fleet it replaces."""
+def _given(controllers: Controllers, kind: str, default_interval: timedelta) -> dict[str, Any]:
+    """The settings of one kind, as columns."""
     object_type = controllers.object_type(kind)
     settings = object_type.settings
     own = settings.inform_interval
     interval = default_interval if own is None else own
     informs = controllers.controller(kind).has_informer and interval > timedelta(0)
     schema = object_type.json_schema()
-    given: dict[str, Any] = {
+    return {
         "kind": kind,
         "inform_interval": interval if informs else None,
         "parallelism": settings.parallelism,
         "fleet_parallelism": settings.fleet_parallelism,
         "object_schema": None if schema is None else Jsonb(schema),
     }
+
+
+async def _register_controller(connection: Connection, given: dict[str, Any]) -> None:
+    """Make one kind known; the last start wins, and says which limit of the fleet it replaces."""
     if await (await connection.execute(controller_queries.REGISTER, given)).fetchone():
         return
     row = await (await connection.execute(controller_queries.SET, given)).fetchone()
-    before = settings.fleet_parallelism if row is None else row[0]
-    if before != settings.fleet_parallelism:
-        change = SettingChange("fleet_parallelism", before, settings.fleet_parallelism)
-        _warn(change, kind=kind)
+    limit = given["fleet_parallelism"]
+    before = limit if row is None else row[0]
+    if before != limit:
+        _warn(SettingChange("fleet_parallelism", before, limit), kind=given["kind"])
 
 
 def _warn(change: SettingChange, **of: str) -> None:
