@@ -27,14 +27,14 @@ async def demo(
 ) -> ExitCode:
     """See Delta work: mirror a folder, file by file, on the embedded Postgres by default.
 
-    Run it again: unchanged files cost nothing, changed ones are copied, removed ones removed.
+    Run it again: new and changed files are copied, also where the target was changed, removed ones
+    are removed, and the others cost a look. It has a schema beside yours, whose name ends in _demo,
+    and in it each mirror has a namespace: none of your resources or settings change.
     """
     from delta_cli.cli.demo_run import DemoRun
 
-    run = DemoRun(source, target)
-    if dry_run:
-        return await run.rehearse(settings, output_format)
-    return await run.run(settings, output_format)
+    run = DemoRun(settings, source, target)
+    return await (run.rehearse(output_format) if dry_run else run.run(output_format))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,5 +47,6 @@ def add_to(app: typer.Typer) -> None:
             "delta demo",
             "delta demo --source photos --target /backup/photos --dry-run",
             "delta demo --source photos --target /backup/photos",
+            "delta list file --schema delta_demo",
         ],
     )(demo)

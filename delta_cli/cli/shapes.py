@@ -235,9 +235,12 @@ EMBEDDED: Final[Shape] = {
 DEMO: Final[Shape] = {
     "source": "string",
     "target": "string",
+    "schema": "string",
+    "namespace": "string",
     "files": "int",
     "refused": "int",
     "copied": "int",
+    "compared": "int",
     "removed": "int",
     "failed": "int",
     "states": "{int}",

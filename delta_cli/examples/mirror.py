@@ -3,31 +3,43 @@
     export MIRROR_SOURCE=photos MIRROR_TARGET=/backup/photos
     delta run --app delta_cli.examples.mirror:config
 
+Each mirror, a source and a target, has a namespace of its own, so that another source or another
+target begins anew and no settings of yours change. A kind has one informer, though: mirrors that
+are kept at the same time need a schema each (`--schema`).
+
 Symbolic links, devices and empty folders are not mirrored. Paths longer than an id may be (254
 characters) and names that are not UTF-8 are refused and counted by the inform run.
 """
 
 import hashlib
 import os
+import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, ClassVar, Final
+from threading import Lock
+from typing import IO, Annotated, Any, ClassVar, Final
+
+from pydantic import Field
 
 from delta_cli import (
     Config,
     ConfigError,
     Controller,
     InformOptions,
+    InformOpts,
     NamespaceConfig,
     ObjectSettings,
     Permanent,
     Resource,
     ResourceDelete,
+    Snooze,
 )
 
 INFORM_INTERVAL: Final = timedelta(seconds=10)
@@ -40,19 +52,22 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK: Final = 1024 * 1024
 _PERMISSIONS: Final = 0o777
 _PART_SUFFIX: Final = ".delta-part"
+_NAME_LENGTH: Final = 40  # of the source's, in a namespace
 
 
 @dataclass(frozen=True, slots=True)
 class MirroredFile:
     """A file of the source as `stat` tells it: equal size, time and mode are taken for no change.
 
-    `path` is relative to the source, with forward slashes; `mtime_ns` is since 1970.
+    `path` is relative to the source, with forward slashes; `mtime_ns` is since 1970. `namespace` is
+    the mirror's; it is stored as the row's, not in the object.
     """
 
     path: str
     size: int
     mtime_ns: int
     mode: int
+    namespace: Annotated[str, Field(exclude=True)] = "default"
 
     kind: ClassVar[str] = "file"
 
@@ -68,23 +83,35 @@ class MirroredFile:
         except OverflowError:
             return None
 
+    def inform_opts(self) -> InformOpts:
+        return InformOpts(namespace=self.namespace)
+
     @classmethod
     def settings(cls) -> ObjectSettings:
-        return ObjectSettings(
-            parallelism=8, inform_interval=INFORM_INTERVAL, work_timeout=WORK_TIMEOUT
-        )
+        return ObjectSettings(parallelism=8, work_timeout=WORK_TIMEOUT)
+
+
+class Deed(StrEnum):
+    """What a work did to the target; one that compared two equal files changed nothing."""
+
+    COPIED = "copied"
+    COMPARED = "compared"
+    REMOVED = "removed"
 
 
 class FileController(Controller[MirroredFile]):
     """Copies files from `source` to `target`, and removes from `target` those that vanished.
 
-    Files of the target that never were in the source are left alone.
-    Raises ConfigError when one folder lies in the other.
+    Files of the target that never were in the source are left alone. `deeds` counts what the works
+    of this process have done. Raises ConfigError when one folder lies in the other.
     """
 
     def __init__(self, source: Path, target: Path) -> None:
         self.source: Path = source.resolve()
         self.target: Path = target.resolve()
+        self.namespace: str = namespace_of(source, target)
+        self.deeds: Counter[Deed] = Counter()
+        self._counting: Lock = Lock()  # works run in threads
         if self.source.is_relative_to(self.target) or self.target.is_relative_to(self.source):
             raise ConfigError(
                 f"source {self.source} and target {self.target} lie in each other",
@@ -97,24 +124,44 @@ class FileController(Controller[MirroredFile]):
         A file that is moved or unpacked into the source brings an old time along, so the watermark
         would hide it. Listing all is cheap: an unchanged file costs a `stat` and no write.
         """
-        return _walk(self.source)
+        return _walk(self.source, self.namespace)
 
     def work(self, resource: Resource[MirroredFile]) -> None:
         """Make the target's file equal to the source's, or remove it when that has vanished."""
+        if resource.namespace != self.namespace:
+            raise Snooze(EXPIRY_TTL)  # another mirror's: these folders tell nothing of it
         path = resource.object.path
         target = self._target_of(path)
         source = _find(self.source, path)
         if source is None:
-            _remove(target, below=self.target)
+            if _remove(target, below=self.target):
+                self._count(Deed.REMOVED)
             raise ResourceDelete(f"{path} is not in the source any more")
         part = _Part(target, path, resource.term)
         if resource.attempt > 1:
             part.remove_older()
         if _have_equal_content(source, target):
             _copy_time_and_mode(source.stat(), target)
+            self._count(Deed.COMPARED)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             _copy(source, target, part.path)
+            self._count(Deed.COPIED)
+
+    def looks_right(self, path: str) -> bool:
+        """Whether the target's file has the size, time and mode of the source's; neither is read.
+
+        False where one of them is no file. Raises FileNotFoundError when the source is away.
+        """
+        source = _find(self.source, path) if _is_inside(path) else None
+        target = _without_links(self.target, path)
+        if source is None or target is None or not _is_regular(target):
+            return False
+        return _described(path, source.stat()) == _described(path, target.stat())
+
+    def _count(self, deed: Deed) -> None:
+        with self._counting:
+            self.deeds[deed] += 1
 
     def _target_of(self, path: str) -> Path:
         if not _is_inside(path):
@@ -131,16 +178,29 @@ def make_config(source: Path, target: Path, **overrides: Any) -> Config:
     Deleted resources are cleaned at the next pass: an informer does not bring back a deleted
     resource, but a file that comes back is to be mirrored again.
     """
+    controller = FileController(source, target)
+    namespace = NamespaceConfig(expiry_ttl=EXPIRY_TTL, deleted_retention=timedelta(0))
     settings: dict[str, Any] = {
-        "controllers": [FileController(source, target)],
-        "namespaces": {
-            "default": NamespaceConfig(expiry_ttl=EXPIRY_TTL, deleted_retention=timedelta(0))
-        },
+        "controllers": [controller],
+        "namespaces": {controller.namespace: namespace},
+        "resource_inform_interval": INFORM_INTERVAL,
         "resource_inform_jitter": timedelta(seconds=1),
         "maintenance_interval": MAINTENANCE_INTERVAL,
         "cleaner_interval": MAINTENANCE_INTERVAL,
     }
     return Config(**(settings | overrides))
+
+
+def namespace_of(source: Path, target: Path) -> str:
+    """The namespace of a mirror: the source's name, and a digest of both folders.
+
+    The same for every way to write the folders.
+    """
+    source = source.resolve()
+    both = b"\0".join(os.fsencode(folder) for folder in (source, target.resolve()))
+    words = re.findall("[a-z0-9]+", source.name.lower())
+    name = "-".join(words)[:_NAME_LENGTH].rstrip("-")
+    return "-".join(filter(None, ("mirror", name, hashlib.sha256(both).hexdigest()[:8])))
 
 
 def vanished(paths: Iterable[str], source: Path) -> list[str]:
@@ -168,7 +228,7 @@ def _folder(variable: str) -> Path:
 # --- the source ------------------------------------------------------------------------------
 
 
-def _walk(root: Path) -> Iterator[MirroredFile]:
+def _walk(root: Path, namespace: str) -> Iterator[MirroredFile]:
     """The files below `root`. What cannot be listed is told at the end, after all the others."""
     unlisted: list[OSError] = []
     folders = [""]
@@ -188,7 +248,8 @@ def _walk(root: Path) -> Iterator[MirroredFile]:
             if entry.is_file(follow_symlinks=False):
                 # A file may go between the listing and the look at it.
                 with suppress(FileNotFoundError):
-                    yield _described(f"{prefix}{entry.name}", entry.stat(follow_symlinks=False))
+                    seen = entry.stat(follow_symlinks=False)
+                    yield _described(f"{prefix}{entry.name}", seen, namespace)
     if unlisted:
         raise OSError(f"{len(unlisted)} folders cannot be listed, the first: {unlisted[0]}")
 
@@ -198,8 +259,9 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(listing, key=lambda entry: entry.name)
 
 
-def _described(path: str, seen: os.stat_result) -> MirroredFile:
-    return MirroredFile(path, seen.st_size, seen.st_mtime_ns, seen.st_mode & _PERMISSIONS)
+def _described(path: str, seen: os.stat_result, namespace: str = "") -> MirroredFile:
+    mode = seen.st_mode & _PERMISSIONS
+    return MirroredFile(path, seen.st_size, seen.st_mtime_ns, mode, namespace)
 
 
 def _find(root: Path, path: str) -> Path | None:
@@ -312,12 +374,15 @@ def _digest(file: Path) -> bytes:
         return hashlib.file_digest(reading, "sha256").digest()
 
 
-def _remove(file: Path, *, below: Path) -> None:
-    """Remove a file of the mirror, and the folders that it leaves empty."""
+def _remove(file: Path, *, below: Path) -> bool:
+    """Remove a file of the mirror, and the folders that it leaves empty. False: there was none."""
     if file.is_dir() and not file.is_symlink():
-        return  # what was a file has become a folder
+        return False  # what was a file has become a folder
+    removed = False
     with suppress(FileNotFoundError, NotADirectoryError):
         file.unlink()
+        removed = True
     with suppress(OSError):  # of the first folder that still holds something
         for folder in takewhile(lambda parent: parent != below, file.parents):
             folder.rmdir()
+    return removed

@@ -1,4 +1,4 @@
-"""Migrations, the embedded server, settings, the application, and the demo."""
+"""Migrations, the embedded server, settings, and the application."""
 
 import signal
 from collections.abc import Generator
@@ -185,32 +185,3 @@ def test_the_embedded_server_is_not_stopped_under_others(embedded: CommandLine) 
     finally:
         server.leave()
     embedded("db", "stop", "--force").expect(0)
-
-
-# The demo
-
-
-def test_the_demo_mirrors_its_sample_and_again_does_nothing(
-    delta: CommandLine, empty_dsn: str, tmp_path: Path
-) -> None:
-    delta.environ |= {"DELTA_DSN": empty_dsn, "DELTA_DATA_DIR": str(tmp_path / "data")}
-    first = delta("demo", "-o", "json").expect(0).json()
-    assert (first["files"], first["copied"], first["failed"]) == (200, 200, 0)
-    source, target = Path(first["source"]), Path(first["target"])
-    files = [file.relative_to(source) for file in source.rglob("*") if file.is_file()]
-    assert all((target / file).read_bytes() == (source / file).read_bytes() for file in files)
-    second = delta("demo", "-o", "json").expect(0).json()
-    assert (second["files"], second["copied"], second["removed"]) == (200, 0, 0)
-    (source / files[0]).unlink()
-    third = delta("demo", "-o", "json").expect(0).json()
-    assert (third["files"], third["copied"], third["removed"]) == (199, 0, 1)
-    assert not (target / files[0]).exists()
-
-
-def test_the_demo_takes_other_folders(delta: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").write_text("a")
-    words = ("demo", "--source", "photos", "--target", "copy")
-    assert delta(*words, "-o", "json").expect(0).json()["copied"] == 1
-    assert (tmp_path / "copy" / "a.jpg").read_text() == "a"
-    assert "there is no folder" in delta("demo", "--source", "nothing").expect(2).err

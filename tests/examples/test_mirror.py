@@ -20,8 +20,16 @@ from delta_cli import (
     ResourceRow,
     ResourceState,
 )
+from delta_cli.engine.settings import check_namespace
 from delta_cli.examples import mirror
-from delta_cli.examples.mirror import FileController, MirroredFile, make_config, vanished
+from delta_cli.examples.mirror import (
+    Deed,
+    FileController,
+    MirroredFile,
+    make_config,
+    namespace_of,
+    vanished,
+)
 from tests.support.waiting import eventually
 
 MOMENT = timedelta(milliseconds=50)
@@ -153,10 +161,10 @@ async def test_a_vanished_file_leaves_the_mirror_with_the_folders_it_empties(
         shutil.rmtree(source / "a/b")
         known = [row.object_id async for row in client.resources()]
         assert vanished(known, source) == ["a/b/gone"]
-        await client.invalidate("file", "a/b/gone")
+        await client.invalidate("file", "a/b/gone", namespace=namespace_of(source, target))
         await client.start()
         await client.wait_until_drained()
-        row = await client.get("file", "a/b/gone")
+        row = (await rows(client))["a/b/gone"]
         await client.stop()
     assert row.state is ResourceState.DELETED
     assert contents(target) == {"a/stays": b"two"}
@@ -167,7 +175,11 @@ async def test_a_file_that_comes_back_is_mirrored_again(
     dsn: str, source: Path, target: Path
 ) -> None:
     write(source, a="one")
-    always = {"default": NamespaceConfig(expiry_ttl=MOMENT, deleted_retention=timedelta(0))}
+    always = {
+        namespace_of(source, target): NamespaceConfig(
+            expiry_ttl=MOMENT, deleted_retention=timedelta(0)
+        )
+    }
     async with restless(dsn, source, target, namespaces=always) as client:
         await eventually(lambda: contents_or_none(target) == {"a": b"one"})
         (source / "a").unlink()
@@ -201,7 +213,7 @@ async def test_drift_in_the_mirror_is_repaired_after_the_ttl(
     os.utime(target / "damaged", ns=times)
     shutil.rmtree(target / "missing")
 
-    ttl = {"default": NamespaceConfig(expiry_ttl=MOMENT)}
+    ttl = {namespace_of(source, target): NamespaceConfig(expiry_ttl=MOMENT)}
     async with restless(dsn, source, target, namespaces=ttl):
         await eventually(
             lambda: contents_or_none(target) == contents(source) | {"never_in_the_source": b"mine"}
@@ -216,7 +228,9 @@ async def test_paths_out_of_the_folders_are_refused_for_good(
     before = contents(tmp_path)
     async with opened(dsn, source, target) as client:
         for path in paths:
-            await client.inform(MirroredFile(path, 9, LONG_AGO_NS, 0o644))
+            await client.inform(
+                MirroredFile(path, 9, LONG_AGO_NS, 0o644, namespace_of(source, target))
+            )
         await client.start()
         await client.wait_until_drained()
         found = await rows(client)
@@ -241,16 +255,18 @@ async def test_links_are_not_mirrored_and_lead_nowhere(
         assert contents(target) == {"real": b"mine", "folder/file": b"mine too"}
 
         # A folder that becomes a link holds no file of the source any more.
-        await client.inform(MirroredFile("links/file", 9, LONG_AGO_NS, 0o644))
+        await client.inform(
+            MirroredFile("links/file", 9, LONG_AGO_NS, 0o644, namespace_of(source, target))
+        )
         await sync(client)
-        assert (await client.get("file", "links/file")).state is ResourceState.DELETED
+        assert (await rows(client))["links/file"].state is ResourceState.DELETED
 
         # And one in the mirror is not written through.
         shutil.rmtree(target / "folder")
         (target / "folder").symlink_to(tmp_path / "elsewhere")
         write(source, folder__file="changed")
         await sync(client)
-        assert (await client.get("file", "folder/file")).state is ResourceState.DEGRADED
+        assert (await rows(client))["folder/file"].state is ResourceState.DEGRADED
     assert contents(tmp_path / "elsewhere") == {"file": b"not yours"}
 
 
@@ -272,13 +288,13 @@ async def test_a_copy_that_breaks_off_leaves_the_old_file_and_nothing_else(
         with monkeypatch.context() as patch:
             patch.setattr(mirror, "_copy_bytes", break_off)
             await sync(client)
-        row = await client.get("file", "file")
+        row = (await rows(client))["file"]
         assert (row.state, row.errors[-1].message) == (ResourceState.FAILED, "no space left")
         assert seen[0].pop("file") == b"old"
         assert list(seen[0].values()) == [b"ha"]
         assert contents(target) == {"file": b"old"}
 
-        await client.retry("file", "file")
+        await client.retry("file", "file", namespace=namespace_of(source, target))
         await client.start()
         await client.wait_until_drained()
         await client.stop()
@@ -304,7 +320,7 @@ async def test_a_copy_that_is_not_the_source_is_never_shown(
     monkeypatch.setattr(mirror, "_copy_bytes", disturbed)
     async with opened(dsn, source, target) as client:
         await sync(client)
-        row = await client.get("file", "file")
+        row = (await rows(client))["file"]
     assert row.state is ResourceState.FAILED
     assert trouble in row.errors[-1].message
     assert contents(target) == {}
@@ -338,7 +354,7 @@ async def test_a_name_that_is_not_utf8_is_refused_and_the_others_are_mirrored(
     (source / os.fsdecode(b"m\xff")).write_text("no")
     async with opened(dsn, source, target) as client:
         run = await sync(client)
-    assert (run.counts.refused, run.counts.seen, run.error) == (1, 3, None)
+    assert (run.counts.refused, run.counts.seen, run.state) == (1, 3, "succeeded")
     assert contents(target) == {"a": b"one", "z": b"two"}
 
 
@@ -349,9 +365,9 @@ async def test_a_source_that_is_away_fails_the_run_and_empties_no_mirror(
     async with opened(dsn, source, target) as client:
         await sync(client)
         shutil.move(source, source.with_name("away"))
-        await client.invalidate("file", "a")
+        await client.invalidate("file", "a", namespace=namespace_of(source, target))
         run = await sync(client)
-        row = await client.get("file", "a")
+        row = (await rows(client))["a"]
     assert run.state == "failed"
     assert "FileNotFoundError" in str(run.error)
     assert row.state is ResourceState.FAILED
@@ -401,6 +417,96 @@ def test_the_application_is_configured_by_the_environment(
     monkeypatch.setenv("MIRROR_TARGET", str(target))
     assert isinstance(mirror.config, Config)
     assert isinstance(mirror.config.controllers[0], FileController)
+
+
+async def test_another_target_or_source_is_another_mirror(
+    dsn: str, source: Path, target: Path, tmp_path: Path
+) -> None:
+    write(source, a="one", b="two")
+    other_target, other_source = tmp_path / "other target", tmp_path / "other source"
+    write(other_source, a="another")
+    for one, another in ((source, target), (source, other_target), (other_source, target)):
+        async with opened(dsn, one, another) as client:
+            run = await sync(client)
+        assert run.counts.created == run.counts.seen == len(contents(one))
+    assert contents(other_target) == {"a": b"one", "b": b"two"}
+    assert contents(target) == {"a": b"another", "b": b"two"}
+
+
+async def test_the_files_of_another_mirror_are_left_to_its_own_workers(
+    dsn: str, source: Path, target: Path, tmp_path: Path
+) -> None:
+    write(source, a="one")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    async with opened(dsn, source, target) as client:
+        await sync(client)
+        await client.invalidate("file", "a", namespace=namespace_of(source, target))
+    async with opened(dsn, theirs, target) as client:  # to them, `a` has vanished
+        await sync(client)
+        row = (await rows(client))["a"]
+    assert (row.state, row.attempt) == (ResourceState.SCHEDULED, 0)
+    assert contents(target) == {"a": b"one"}
+
+
+async def test_the_default_namespace_keeps_its_settings(
+    dsn: str, source: Path, target: Path
+) -> None:
+    async with opened(dsn, source, target) as client:
+        kept = await client.control.namespaces()
+    assert {one.name for one in kept if one.expiry_ttl_s or one.deleted_retention_s == 0} == {
+        namespace_of(source, target)
+    }
+
+
+def test_a_namespace_is_named_by_the_source_whatever_way_the_folders_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = tmp_path / "My Photos (2026)"
+    photos.mkdir()
+    (tmp_path / "link").symlink_to(photos)
+    name = namespace_of(photos, tmp_path / "to")
+    assert name.startswith("mirror-my-photos-2026-")
+    monkeypatch.chdir(photos)
+    assert (
+        name
+        == namespace_of(Path(), Path("../to"))
+        == namespace_of(tmp_path / "link", tmp_path / "to")
+    )
+    others = [(photos, tmp_path), (Path("/"), tmp_path), (Path("/日本"), tmp_path)]
+    others += [(tmp_path / ("long" * 60), photos), (Path(os.fsdecode(b"/\xff")), photos)]
+    names = {check_namespace(namespace_of(*folders)) for folders in others}
+    assert len(names | {name}) == len(others) + 1
+
+
+async def test_what_works_did_is_counted_by_what_they_changed(
+    dsn: str, source: Path, target: Path
+) -> None:
+    write(source, new="one", there="two", gone="three")
+    write(target, there="two")
+    controller = FileController(source, target)
+    async with opened(dsn, source, target, controllers=[controller]) as client:
+        await sync(client)
+        (source / "gone").unlink()
+        await client.invalidate("file", "gone", namespace=controller.namespace)
+        await sync(client)
+    assert controller.deeds == {Deed.COPIED: 2, Deed.COMPARED: 1, Deed.REMOVED: 1}
+
+
+def test_a_file_looks_right_while_size_time_and_mode_are_the_sources(
+    source: Path, target: Path
+) -> None:
+    write(source, a="one", b="two", c="one", d="x", e="y")
+    shutil.copytree(source, target)
+    write(target, a="another")
+    os.utime(target / "b", ns=(LONG_AGO_NS, LONG_AGO_NS))
+    (target / "c").chmod(0o600)
+    (source / "d").unlink()
+    (target / "link").symlink_to(target / "e")
+    write(source, link="y", missing="z")
+    controller = FileController(source, target)
+    paths = ["a", "b", "c", "d", "e", "link", "missing", "../target/e"]
+    assert [path for path in paths if controller.looks_right(path)] == ["e"]
 
 
 async def test_a_mirror_of_many_files_is_worked_in_parallel(
