@@ -8,7 +8,7 @@ _delta_completion() {
             '' | *[[:cntrl:][:space:]]* | *[\"\'\`\$\\\;\&\|\<\>\(\)\{\}\[\]\*\?\!\~\#^]*) ;;
             *) COMPREPLY+=("$word") ;;
         esac
-    done <<< "$(COMP_LINE=${COMP_LINE:0:COMP_POINT} COMP_WORD=$2 \
+    done <<< "$(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORD="$2" \
         _DELTA_COMPLETE=complete_bash "$1" 2> /dev/null)"
 }
 

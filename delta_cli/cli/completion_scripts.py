@@ -18,7 +18,7 @@ _delta_completion() {
             '' | *[[:cntrl:][:space:]]* | *[\"\'\`\$\\\;\&\|\<\>\(\)\{\}\[\]\*\?\!\~\#^]*) ;;
             *) COMPREPLY+=("$word") ;;
         esac
-    done <<< "$(COMP_LINE=${COMP_LINE:0:COMP_POINT} COMP_WORD=$2 \
+    done <<< "$(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORD="$2" \
         _DELTA_COMPLETE=complete_bash "$1" 2> /dev/null)"
 }
 
@@ -30,7 +30,7 @@ _ZSH: Final = r"""#compdef delta
 # Offers the lines that delta prints; none of them is ever evaluated.
 _delta() {
     local -a offered
-    offered=("${(@f)$(COMP_LINE="${words[1,$CURRENT]}" \
+    offered=("${(@f)$(env COMP_LINE="${words[1,$CURRENT]}" \
         _DELTA_COMPLETE=complete_zsh delta 2> /dev/null)}")
     offered=("${(@)offered:#}")
     if (( $#offered )); then
