@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: JSON may escape every character as six.
 _ESCAPED: Final = 6
 
+_FORM: Final = 'write it as {"id": "...", ...}'
+_ARRAY: Final = "give one object a line, without an array around them; of one: jq -c '.[]'"
+
 Decode = Callable[[bytes], Any]
 
 
@@ -88,7 +91,11 @@ def typed_decoder(controllers: "Controllers", kind: str) -> Decode:
     object_type = controllers.object_type(kind)
 
     def decode(data: bytes) -> Any:
-        _parse(data)  # says better where JSON is broken
+        value = _parse(data)  # says better where JSON is broken
+        if isinstance(value, list):
+            raise InvalidObject(
+                "a JSON object is needed, got an array", field="object", hint=_ARRAY
+            )
         return object_type.decode(data)
 
     return decode
@@ -101,7 +108,10 @@ def raw_decoder(kind: str, *, id_field: str, opts: "InformOpts | None", max_byte
     def decode(data: bytes) -> Any:
         value = _parse(data)
         if not isinstance(value, dict):
-            raise InvalidObject(f"a JSON object is needed, got {_type_name(value)}", field="object")
+            hint = _ARRAY if isinstance(value, list) else _FORM
+            raise InvalidObject(
+                f"a JSON object is needed, got {_type_name(value)}", field="object", hint=hint
+            )
         if id_field not in value:
             raise InvalidObject(
                 f"the object has no field {id_field!r} to take its id from",
@@ -122,8 +132,12 @@ def _parse(data: bytes) -> Any:
         raise InvalidObject("nested too deeply", field="object") from error
     except ValueError as error:
         raise InvalidObject(
-            f"not JSON: {error}", field="object", hint='write it as {"id": "...", ...}'
+            f"not JSON: {error}", field="object", hint=_ARRAY if _is_array(data) else _FORM
         ) from error
+
+
+def _is_array(data: bytes) -> bool:
+    return data.lstrip().startswith(b"[")
 
 
 def _type_name(value: Any) -> str:

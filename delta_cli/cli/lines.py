@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,15 @@ _STDERR: Final = 2
 
 
 async def numbered_lines(file: str, longest: int) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Lines that are not blank with their numbers from 1; None for one longer than `longest`."""
+    """Lines that are not blank with their numbers from 1; None for one longer than `longest`.
+
+    The mark of its encoding with which editors of Windows begin a file is left out.
+    """
     number, rest, skipping = 1, b"", False
     async for chunk in _chunks(file):
         *lines, rest = (rest + chunk).split(b"\n")
+        if number == 1 and lines:
+            lines[0] = lines[0].removeprefix(BOM_UTF8)
         for line in lines:
             if skipping or len(line) > longest:
                 yield number, None
@@ -31,7 +37,7 @@ async def numbered_lines(file: str, longest: int) -> AsyncIterator[tuple[int, by
     if skipping:
         yield number, None
     elif rest.strip():
-        yield number, rest
+        yield number, rest.removeprefix(BOM_UTF8) if number == 1 else rest
 
 
 async def _chunks(file: str) -> AsyncIterator[bytes]:
