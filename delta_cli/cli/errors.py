@@ -4,7 +4,6 @@ The traceback is shown with `--debug` and never otherwise.
 """
 
 import json
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ class Reporter:
     """Knows how the person wants to be told, from the words of the command line alone."""
 
     def __init__(self, words: Sequence[str]) -> None:
+        self._words: Sequence[str] = words
         self._as_json: bool = _asks_for_json(words)
         self._debug: bool = "--debug" in words
 
@@ -46,10 +46,10 @@ class Reporter:
         if type(error).__name__ == "NoArgsIsHelpError":
             write_stderr(f"{error.format_message()}\n")
             return ExitCode.USAGE
-        context = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help" if context is not None else "delta --help"
-        told = _with_nearest(error.format_message())
-        return self._tell(told, f"see: {hint}", ExitCode.USAGE, "UsageError")
+        from delta_cli.cli.usage_errors import hint_of, message_of
+
+        hint = hint_of(error, self._words)
+        return self._tell(message_of(error), hint, ExitCode.USAGE, "UsageError")
 
     def _tell(self, message: str, hint: str | None, code: ExitCode, name: str) -> ExitCode:
         if self._as_json:
@@ -65,17 +65,6 @@ class Reporter:
 
         text = "".join(traceback.format_exception(error))
         write_stderr(harmless_lines(mask_secrets(text)) + "\n")
-
-
-def _with_nearest(message: str) -> str:
-    """A complaint about a word that is none of some, with the nearest of them."""
-    message = message.replace(": Value error, ", ": ")
-    wrong = re.search(r"'([^']*)' is not one of ('.*')", message)
-    if wrong is None:
-        return message
-    from delta_cli.cli.nearest import meant
-
-    return message.removesuffix(".") + meant(wrong[1], re.findall("'([^']*)'", wrong[2]))
 
 
 def leaf(error: BaseException) -> BaseException:

@@ -12,6 +12,7 @@ from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.usage_errors import told_as_usage
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.settings import check_kind
 
@@ -124,7 +125,8 @@ async def inform(
     from delta_cli.cli.inform_objects import GivenOptions, inform_objects
     from delta_cli.cli.inform_run import RunOptions, queue_run
 
-    check_kind(kind)
+    with told_as_usage():
+        check_kind(kind)
     run_only = {
         "--after": after,
         "--all": everything,

@@ -13,6 +13,7 @@ from delta_cli.cli.progress import progress_bar
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run, warn
+from delta_cli.cli.usage_errors import told_as_usage
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, DEFAULT_PRIORITY, InformOpts
 
@@ -57,7 +58,8 @@ async def inform_objects(
     output_format: Format,
 ) -> ExitCode:
     """Store the objects and print the counts. Exit 1 when any was refused."""
-    opts = given.opts()
+    with told_as_usage(priority="--priority", max_attempts="--max-attempts"):
+        opts = given.opts()
     async with open_client(settings, not_started(config), dry_run=given.dry_run) as client:
         objects = GivenObjects(
             _decoder(client, kind, given, opts),

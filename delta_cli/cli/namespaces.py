@@ -15,7 +15,9 @@ from delta_cli.cli.records import NAMESPACE, namespace_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run
+from delta_cli.cli.usage_errors import told_as_usage
 from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.settings import check_limit, check_namespace
 
 _CLEARED: Final = "none"
 _LIMITS: Final = ("max_workers", "fleet_max_workers")
@@ -101,6 +103,8 @@ async def _set(
     *,
     dry_run: bool,
 ) -> None:
+    with told_as_usage():
+        check_namespace(name)
     async with open_client(settings, dry_run=dry_run) as client:
         row = await client.control.change_namespace(name, values)
     output.write_object(namespace_record(row), output_format)
@@ -119,11 +123,13 @@ def _value(setting: str, text: str) -> Any:
     if setting not in _LIMITS:
         return parse_duration(text, option)
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise ConfigError(
             f"{option} {text!r} is not a whole number", hint=f"write {_CLEARED} for no limit"
         ) from None
+    check_limit(option, number)
+    return number
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.logs import LogFormat, LogLevel, set_up_logs
 from delta_cli.cli.output import Format
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.usage_errors import told_as_usage
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.settings import check_limit, check_namespace
 
@@ -74,8 +75,9 @@ def run(
     if output_format is not None and not drain:
         raise ConfigError("--output belongs to --drain: a worker that runs on prints no data")
     check_limit("--concurrency", concurrency)
-    for name in namespace or ():
-        check_namespace(name)
+    with told_as_usage():
+        for name in namespace or ():
+            check_namespace(name)
     if processes is not None:
         if metrics_port is not None:
             raise ConfigError(

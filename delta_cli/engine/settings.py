@@ -72,7 +72,10 @@ def check_limit(name: str, value: int | None) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LIMIT:
-        raise ConfigError(f"{name} must be a whole number from 1 to {MAX_LIMIT}, got {value!r}")
+        raise ConfigError(
+            f"{name} must be a whole number from 1 to {MAX_LIMIT}, got {value!r}",
+            hint="choose one of these, or leave it out",
+        )
 
 
 def check_not_negative(name: str, value: timedelta | None) -> None:
@@ -127,10 +130,12 @@ def _checked_tags(tags: object) -> tuple[str, ...]:
     return tuple(map(check_tag, some))
 
 
-def _check_range(name: str, value: object, least: int, most: int) -> None:
+def _check_range(name: str, value: object, least: int, most: int, hint: str) -> None:
     if type(value) is not int or not least <= value <= most:
         raise InvalidObject(
-            f"{name} must be a whole number from {least} to {most}, got {value!r}", field=name
+            f"{name} must be a whole number from {least} to {most}, got {value!r}",
+            field=name,
+            hint=hint,
         )
 
 

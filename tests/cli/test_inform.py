@@ -159,6 +159,15 @@ def test_refusals_of_a_class_are_counted_once(shop: CommandLine, rows: Rows) -> 
     assert (counts["seen"], counts["created"], counts["refused"]) == (3, 1, 2)
 
 
+def test_a_file_may_begin_with_the_mark_of_its_encoding(
+    quick: Here, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "one.jsonl").write_text('\ufeff{"id": "a"}\n{"id": "b"}\n')
+    (tmp_path / "two.jsonl").write_text('\ufeff{"id": "c"}')
+    quick("inform", "item", "-f", "one.jsonl", "-f", "two.jsonl").expect(0)
+    assert set(rows()) == {"a", "b", "c"}
+
+
 def test_several_files_are_taken_in_turn_and_named_with_their_lines(
     quick: Here, rows: Rows, tmp_path: Path
 ) -> None:
@@ -178,11 +187,14 @@ def test_several_files_are_taken_in_turn_and_named_with_their_lines(
         (("--file", "-", "--file", "-"), "--file - is given twice", 2),
         (("--file", "missing.jsonl"), "missing.jsonl", 2),
         (("--file", "."), "", 2),
-        (("--object", "{}", "-n", "Bad Name"), "namespace", 1),
-        (("--object", '{"id": "a"}', "--tag", "-"), "tag", 1),
-        (("--object", '{"id": "a"}', *("--tag", "vip") * 101), "at most 100 tags", 1),
-        (("--object", '{"id": "a"}', "--priority", "9"), "priority", 1),
-        (("--object", '{"id": "a"}', "--max-attempts", "0"), "max_attempts", 1),
+        (("--object", "{}", "-n", "Bad Name"), "namespace", 2),
+        (("--object", '{"id": "a"}', "--tag", "-"), "tag", 2),
+        (("--object", '{"id": "a"}', *("--tag", "vip") * 101), "at most 100 tags", 2),
+        (("--object", '{"id": "a"}', "--priority", "9"), "error: --priority must be", 2),
+        (("--object", '{"id": "a"}', "--priority", "9"), "hint: 1 comes first", 2),
+        (("--object", '{"id": "a"}', "--max-attempts", "0"), "error: --max-attempts must", 2),
+        (("--object", '{"id": ""}'), "empty", 1),
+        (("--object", '[{"id": "a"}]'), "hint: give one object a line, without an array", 1),
     ],
 )
 def test_what_cannot_be_is_told_and_changes_nothing(
@@ -194,7 +206,7 @@ def test_what_cannot_be_is_told_and_changes_nothing(
 
 
 def test_a_kind_that_cannot_be_is_refused(delta: CommandLine) -> None:
-    assert "kind 'no kind!'" in delta("inform", "no kind!").expect(1).err
+    assert "kind 'no kind!'" in delta("inform", "no kind!").expect(2).err
 
 
 def test_an_inform_that_waits_for_stdin_ends_on_a_signal(delta: CommandLine, rows: Rows) -> None:
