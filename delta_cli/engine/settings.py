@@ -112,9 +112,11 @@ class InformOpts:
             raise InvalidObject(
                 f"metadata must be a mapping, got {type(self.metadata).__name__}", field="metadata"
             )
-        _check_range("priority", self.priority, 1, 4)
+        _check_range("priority", self.priority, 1, 4, "1 comes first, 4 last")
         if self.max_attempts is not None:
-            _check_range("max_attempts", self.max_attempts, 1, MAX_LIMIT)
+            _check_range(
+                "max_attempts", self.max_attempts, 1, MAX_LIMIT, "leave it out to take the kind's"
+            )
 
 
 def _checked_tags(tags: object) -> tuple[str, ...]:
