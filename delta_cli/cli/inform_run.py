@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from delta_cli.cli import output
 from delta_cli.cli.application import not_started
-from delta_cli.cli.durations import duration_of, parse_duration, parse_time
+from delta_cli.cli.durations import parse_duration, parse_moment
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
@@ -119,10 +119,7 @@ async def _wait(client: "Client", run: InformRun, timeout_s: float | None) -> In
 async def _after(client: "Client", after: str | None) -> datetime | None:
     if after is None:
         return None
-    ago = duration_of(after)
-    if ago is None:
-        return parse_time(after, "--after")
-    return await database_now(client) - ago
+    return parse_moment(after, "--after", await database_now(client))
 
 
 async def database_now(client: "Client") -> datetime:

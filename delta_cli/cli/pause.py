@@ -127,8 +127,15 @@ async def _list(settings: Settings, output_format: Format) -> None:
 def _duration(text: str | None) -> "timedelta | None":
     if text is None:
         return None
+    from delta_cli.engine.control import LONGEST_PAUSE
+
     duration = parse_duration(text, "--for")
     check_positive("--for", duration)
+    if duration > LONGEST_PAUSE:
+        raise ConfigError(
+            f"--for must be at most {LONGEST_PAUSE.days} days, got {text}",
+            hint="without it, the pause lasts until it is resumed",
+        )
     return duration
 
 

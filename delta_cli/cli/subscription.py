@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli import output
-from delta_cli.cli.durations import duration_of, parse_time
+from delta_cli.cli.durations import parse_moment
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.inform_run import database_now
+from delta_cli.cli.nearest import doubts
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import EVENT, event_record
 from delta_cli.cli.session import open_client
@@ -157,5 +158,4 @@ async def _after(client: "Client", since: str | None) -> int | datetime | None:
         return None
     if since.isascii() and since.isdigit():
         return int(since)
-    ago = duration_of(since)
-    return parse_time(since, "--since") if ago is None else await database_now(client) - ago
+    return parse_moment(since, "--since", await database_now(client))

@@ -25,7 +25,7 @@ from delta_cli.engine.settings import DEFAULT_NAMESPACE, NamespaceConfig
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import cancels, namespaces, pauses, read, registry, runs
 
-_LONGEST_PAUSE: Final = timedelta(days=3_650)
+LONGEST_PAUSE: Final = timedelta(days=3_650)
 _LONGEST_TEXT: Final = 1_000
 #: Names that are told when one is not known.
 _MOST_NAMES: Final = 20
@@ -65,9 +65,9 @@ class ControlPlane:
         _check_text("actor", actor)
         if not isinstance(lasting, timedelta | None):
             raise ConfigError(f"lasting must be a timedelta or None, got {lasting!r}")
-        if lasting is not None and not timedelta(0) < lasting <= _LONGEST_PAUSE:
+        if lasting is not None and not timedelta(0) < lasting <= LONGEST_PAUSE:
             raise ConfigError(
-                f"lasting must be longer than zero and at most {_LONGEST_PAUSE.days} days, "
+                f"lasting must be longer than zero and at most {LONGEST_PAUSE.days} days, "
                 f"got {lasting}",
                 hint="without it, the pause lasts until it is resumed",
             )
