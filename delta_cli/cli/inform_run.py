@@ -53,6 +53,12 @@ async def queue_run(
 ) -> ExitCode:
     """Queue the run and print it. Exit 1 when it was waited for and failed."""
     labels = _labels(asked.labels)
+    if asked.foreground and asked.wait:
+        raise ConfigError(
+            "--foreground and --wait exclude each other", hint="--foreground waits by itself"
+        )
+    if asked.timeout is not None and not asked.wait:
+        raise ConfigError("--timeout belongs to --wait", hint="give both, or leave it out")
     timeout_s = None
     if asked.timeout is not None:
         timeout_s = parse_duration(asked.timeout, "--timeout").total_seconds()
@@ -78,7 +84,7 @@ async def queue_run(
         except NotFound:
             await check_kind_known(client, kind)
             raise
-        if asked.wait and not asked.foreground and not asked.dry_run:
+        if asked.wait and not asked.dry_run:
             run = await _wait(client, run, timeout_s)
     output.write_object(inform_run_record(run), output_format)
     if asked.dry_run:
