@@ -9,11 +9,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from delta_cli.engine.field_types import check_fields
 from delta_cli.engine.settings import check_positive
 
 
+@runtime_checkable
 class RetryPolicy(Protocol):
     """Says how long to wait before the next attempt. A controller may bring its own."""
 
@@ -36,6 +38,7 @@ class ExponentialBackoff:
     uniform: Callable[[float, float], float] = random.uniform
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("base", self.base)
         check_positive("cap", self.cap)
 

@@ -18,6 +18,7 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.events import Changes, Following, Subscription
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.model import (
@@ -69,6 +70,8 @@ class Client:
     def __init__(
         self, dsn: str | None = None, config: Config | None = None, *, dry_run: bool = False
     ) -> None:
+        check_argument("dsn", dsn, str | None)
+        check_argument("config", config, Config | None)
         self.config: Config = config or Config()
         self.controllers: Controllers = Controllers(self.config.controllers)
         self._session: Session = Session(dsn, self.config, self.controllers, dry_run=dry_run)
@@ -142,6 +145,8 @@ class Client:
         An application of ticks alone runs these. Raises ConfigError when there is nothing to work,
         or it works already.
         """
+        check_argument("kinds", kinds, Sequence[str] | None)
+        check_argument("namespaces", namespaces, Sequence[str] | None)
         controllers = self.controllers if kinds is None else self.controllers.only(kinds)
         if not controllers and (kinds is not None or not self.config.ticks):
             raise ConfigError(
@@ -362,6 +367,7 @@ class Client:
         run, which has then failed.
         Raises NotFound for a kind that never had a controller.
         """
+        check_argument("options", options, InformOptions | None)
         options = options or InformOptions()
         steps = runs.queue_run(
             kind, options, requested_by=requested_by, from_watermark=from_watermark
@@ -603,6 +609,7 @@ class Client:
 
         Those since the last call count. Whoever was not told may have missed it: look all the same.
         """
+        check_argument("within", within, timedelta)
         if self._changes is None:
             self._changes = Changes(self._session.listener(EVENT))
         return await self._changes.wait(within)
@@ -654,6 +661,7 @@ class Client:
         longer than `timeout` (None: no limit); and StateConflict as soon as the resource is
         degraded or deleted and waited for in another state, since it stays so by itself.
         """
+        check_argument("timeout", timeout, timedelta | None)
         states = awaited_states(state)
         kind, object_id, namespace = _key_of(resource, object_id, namespace)
         only = EventFilter(kinds=[kind], namespaces=[namespace], object_ids=[object_id])

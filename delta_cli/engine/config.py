@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from delta_cli.engine.controller import Controller, Controllers
 from delta_cli.engine.dsn import check_dsn
 from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.field_types import check_fields
 from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
 from delta_cli.engine.settings import (
     DEFAULT_MAX_ATTEMPTS,
@@ -69,21 +70,13 @@ class Config:
     shutdown_timeout: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         Controllers(self.controllers)
         check_ticks(self.ticks, self.schema)
         if self.direct_dsn is not None:
             check_dsn(self.direct_dsn, "direct_dsn")
-        if not isinstance(self.namespaces, Mapping):
-            raise ConfigError(
-                f"namespaces must be a mapping of names to NamespaceConfigs, "
-                f"got {self.namespaces!r}"
-            )
-        for name, namespace in self.namespaces.items():
+        for name in self.namespaces:
             check_namespace(name)
-            if not isinstance(namespace, NamespaceConfig):
-                raise ConfigError(
-                    f"namespaces[{name!r}] must be a NamespaceConfig, got {namespace!r}"
-                )
         check_limit("max_attempts", self.max_attempts)
         if self.max_object_bytes < 1:
             raise ConfigError(f"max_object_bytes must be 1 or more, got {self.max_object_bytes}")

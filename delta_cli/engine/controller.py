@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from delta_cli.engine.backoff import ExponentialBackoff, RetryPolicy
 from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.model import Resource
 from delta_cli.engine.objects import ObjectType
 from delta_cli.engine.returned import never_runs
@@ -85,6 +86,7 @@ class Controllers:
             )
         if type(controller).work is Controller.work:
             raise ConfigError(f"{type(controller).__name__} has no work()")
+        check_argument(f"backoff of {type(controller).__name__}", controller.backoff, RetryPolicy)
         object_type = ObjectType(controller.object_class())
         kind = object_type.kind
         if never_runs(controller.work):

@@ -107,6 +107,11 @@ class Snooze(WorkSignal):
     """Raised by `work()`: not yet; work it again after `delay`, without counting this attempt."""
 
     def __init__(self, delay: timedelta) -> None:
+        if not isinstance(delay, timedelta):
+            raise ConfigError(
+                f"Snooze(delay) must be a timedelta, got {delay!r}",
+                hint="write Snooze(timedelta(minutes=5))",
+            )
         if delay < timedelta(0):
             raise ConfigError(f"Snooze(delay) must not be negative, got {delay}")
         super().__init__(f"snoozed for {delay}")

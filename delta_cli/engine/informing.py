@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.model import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
@@ -48,6 +49,8 @@ class Encoder:
         """Encode one object. Raises InvalidObject, which names the field."""
         if isinstance(obj, EncodedObject):
             return Candidate(obj, max_attempts=obj.max_attempts or self.max_attempts)
+        if opts is not None:
+            check_argument("opts", opts, InformOpts)
         object_type: ObjectType[Any] = object_type_of(obj)
         encoded = object_type.encode(obj, opts, max_bytes=self.max_bytes)
         return Candidate(

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
+from delta_cli.engine.field_types import check_fields
 
 DEFAULT_NAMESPACE: Final = "default"
 DEFAULT_MAX_ATTEMPTS: Final = 10
@@ -157,6 +158,7 @@ class InformOptions:
     process_existing: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be 1 or more, got {self.limit!r}")
         if self.after is not None and self.after.tzinfo is None:
@@ -181,6 +183,7 @@ class ObjectSettings:
     max_attempts: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_limit("parallelism", self.parallelism)
         check_limit("fleet_parallelism", self.fleet_parallelism)
         check_limit("max_attempts", self.max_attempts)
@@ -205,6 +208,7 @@ class NamespaceConfig:
     deleted_retention: timedelta | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_not_negative("expiry_ttl", self.expiry_ttl)
         check_limit("max_workers", self.max_workers)
         check_limit("fleet_max_workers", self.fleet_max_workers)

@@ -15,6 +15,7 @@ from delta_cli.engine.database import CONFIGURE
 from delta_cli.engine.dsn import connection_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError, DeltaError
 from delta_cli.engine.explain import explain, not_text
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
@@ -43,6 +44,8 @@ class SyncClient:
     """
 
     def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
+        check_argument("dsn", dsn, str | None)
+        check_argument("config", config, Config | None)
         self.config: Config = config or Config()
         source = resolve_dsn(dsn, os.environ)
         if source.dsn is None:
@@ -155,6 +158,7 @@ class SyncClient:
         requested_by: str = "client",
     ) -> InformRun:
         """As `Client.schedule_inform`, queued for any worker of the kind. Raises NotFound."""
+        check_argument("options", options, InformOptions | None)
         steps = runs.queue_run(
             kind,
             options or InformOptions(),

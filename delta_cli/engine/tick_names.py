@@ -73,10 +73,8 @@ def check_callable(name: str, field: str, value: object) -> None:
         raise ConfigError(f"{field} of tick {name!r} must be callable, got {value!r}")
 
 
-def check_ticks(ticks: object, schema: str) -> None:
+def check_ticks(ticks: Sequence[object], schema: str) -> None:
     """Refuse what is no tick, and two ticks that share a name or a lock, naming both."""
-    if isinstance(ticks, str) or not isinstance(ticks, Sequence):
-        raise ConfigError(f"ticks must be a list of TickServices, got {ticks!r}")
     names: dict[str, str] = dict.fromkeys(BUILT_IN_TICKS, "the built-in tick")
     locks: dict[int, str] = {stable_lock_id(schema, name): name for name in BUILT_IN_TICKS}
     for position, tick in enumerate(ticks):

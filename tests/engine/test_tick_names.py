@@ -48,7 +48,7 @@ def test_ticks_that_are_no_list_are_refused(wrong: Any) -> None:
 
 def test_namespaces_that_are_no_mapping_are_refused() -> None:
     wrong: Any = ["eu"]
-    with pytest.raises(ConfigError, match=r"namespaces must be a mapping .*, got \['eu'\]"):
+    with pytest.raises(ConfigError, match=r"namespaces must be a mapping of .*, got \['eu'\]"):
         Config(namespaces=wrong)
 
 
