@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Controller(Generic[T]):
-    """Keeps one kind of object right: subclass it as `Controller[YourObject]`.
+    """Keeps one kind of object right: subclass it as `Controller[YourObject]`, also through generic bases.
 
     `work()` makes one object right; it may be `async def` or plain (plain runs in a thread), and
     holds no `yield`. An awaitable that it returns is awaited.
@@ -40,14 +40,18 @@ class Controller(Generic[T]):
 
     @classmethod
     def object_class(cls) -> type[Any]:
-        """The `T` of the `Controller[T]` that this class derives from."""
-        for base in inspect.getmro(cls):
-            for generic in getattr(base, "__orig_bases__", ()):
-                if get_origin(generic) is Controller and isinstance(get_args(generic)[0], type):
-                    return get_args(generic)[0]
+        """The `T` of the `Controller[T]` that this class derives from, also through generic bases.
+
+        Raises ConfigError where that is not a class.
+        """
+        worked = _object_of(cls, ())
+        if isinstance(worked, type):
+            return worked
+        given = "" if worked is None else f": it is given {worked!r}, which is no class"
         raise ConfigError(
-            f"{cls.__name__} does not say which object it works",
-            hint=f"derive it as: class {cls.__name__}(Controller[YourObject])",
+            f"{cls.__name__} does not say which object it works{given}",
+            hint=f"derive it as: class {cls.__name__}(Controller[YourObject]), "
+            "or from a generic base of yours, as Base[YourObject]",
         )
 
     @property
@@ -59,6 +63,22 @@ class Controller(Generic[T]):
     def is_async(self) -> bool:
         """Whether `work()` is a coroutine function; a plain one runs in a thread."""
         return inspect.iscoroutinefunction(self.work)
+
+
+def _object_of(cls: type[Any], arguments: tuple[Any, ...]) -> Any:
+    """What a subclass of Controller, given these arguments, puts for its `T`; None if nothing."""
+    if cls is Controller:
+        return arguments[0] if arguments else None
+    known = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
+    # Not getattr(): a class without generic bases of its own would show its parent's.
+    for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
+        origin = get_origin(base) or base
+        if isinstance(origin, type) and issubclass(origin, Controller):
+            given = tuple(known.get(one, one) for one in get_args(base))
+            found = _object_of(origin, given)
+            if found is not None and not isinstance(found, TypeVar):
+                return found
+    return None
 
 
 class Controllers:

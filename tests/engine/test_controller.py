@@ -42,6 +42,30 @@ class Base(Controller[T], Generic[T]):
 class Derived(UserController): ...
 
 
+U = TypeVar("U")
+
+
+class Mixin: ...
+
+
+class Swapped(Base[T], Generic[U, T]): ...
+
+
+class Users(Base[User]): ...
+
+
+class Groups(Mixin, Swapped[int, Group]): ...
+
+
+class DerivedGroups(Groups): ...
+
+
+class Named(Controller["User"]): ...
+
+
+class Undecided(Base[T]): ...
+
+
 class Bare(Controller): ...  # pyright: ignore[reportMissingTypeArgument]
 
 
@@ -63,9 +87,31 @@ def test_a_controller_knows_the_class_of_its_objects():
     assert Derived.object_class() is User
 
 
+@pytest.mark.parametrize(
+    ("cls", "worked"),
+    [(Users, User), (Groups, Group), (DerivedGroups, Group)],
+)
+def test_a_generic_base_of_controllers_passes_the_class_of_their_objects_on(
+    cls: type[Controller[Any]], worked: type[Any]
+):
+    assert cls.object_class() is worked
+
+
 def test_a_controller_says_whether_it_informs_and_how_it_works():
     assert (UserController().has_informer, UserController().is_async) == (True, True)
     assert (GroupController().has_informer, GroupController().is_async) == (False, False)
+
+
+def test_an_object_that_is_no_class_is_named():
+    with pytest.raises(ConfigError, match=r"given ForwardRef\('User'\), which is no class"):
+        Named.object_class()
+
+
+@pytest.mark.parametrize("cls", [Base, Undecided, Swapped])
+def test_a_generic_base_alone_works_no_object(cls: type[Controller[Any]]):
+    with pytest.raises(ConfigError, match=f"{cls.__name__} does not say which object") as caught:
+        cls.object_class()
+    assert "as Base[YourObject]" in (caught.value.hint or "")
 
 
 def test_a_controller_without_an_object_is_refused():
