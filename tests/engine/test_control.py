@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, ConfigError, NotFound
+from delta_cli import Client, ConfigError, NamespaceConfig, NotFound
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -40,6 +40,23 @@ async def test_controllers_are_told_with_their_settings(dsn: str) -> None:
         assert (second.parallelism, second.fleet_parallelism) == (1, None)
         assert second.object_schema is not None
         assert second.object_schema["properties"]["value"]["type"] == "integer"
+
+
+async def test_a_namespace_that_is_new_has_the_kinds_listed_at_once(
+    dsn: str, observer: Observer
+) -> None:
+    async def is_due_after_the_start_with(*namespaces: str) -> bool:
+        # The last listing was a moment ago.
+        await observer.do("update delta_controller set inform_due_at = now() + interval '90 s'")
+        informed = item_controller(Stage().work, inform=lambda _: [], inform_interval=seconds(90))
+        configured = {name: NamespaceConfig() for name in namespaces}
+        async with Client(dsn, quick_config(informed, namespaces=configured)):
+            return await observer.value("select inform_due_at <= now() from delta_controller")
+
+    assert await is_due_after_the_start_with("eu")  # the kind is new too
+    assert not await is_due_after_the_start_with("eu")
+    assert await is_due_after_the_start_with("eu", "us")
+    assert not await is_due_after_the_start_with("us")
 
 
 async def test_inform_runs_are_told_the_newest_first(dsn: str) -> None:
