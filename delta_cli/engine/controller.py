@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Controller(Generic[T]):
-    """Keeps one kind of object right: subclass it as `Controller[YourObject]`, also through generic bases.
+    """Keeps one kind of object right: subclass it, or a generic base, as `Controller[YourObject]`.
 
     `work()` makes one object right; it may be `async def` or plain (plain runs in a thread), and
     holds no `yield`. An awaitable that it returns is awaited.
