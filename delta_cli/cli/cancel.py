@@ -7,6 +7,7 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
+from delta_cli.cli.names import check_names
 from delta_cli.cli.nearest import missing
 from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
@@ -40,13 +41,14 @@ async def cancel_work(
     Its attempt fails and is tried again after its backoff, unless it was the last. To keep it from
     being tried again, delete the resource then, or pause its kind.
     """
+    check_names([namespace])
     async with open_client(settings, dry_run=dry_run) as client:
         try:
             row = await client.control.cancel(
                 kind, object_id, namespace=namespace, actor=actor or user_name()
             )
         except NotFound as error:
-            raise await missing(client, error, kind, object_id) from None
+            raise await missing(client, error, kind, object_id, namespace) from None
     if output_format in (Format.TABLE, Format.MARKDOWN):
         output.write_list(
             [resource_table_record(row)], output_format, columns=RESOURCE, table=RESOURCE_TABLE

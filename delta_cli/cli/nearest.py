@@ -1,10 +1,11 @@
 """What somebody may have meant who mistyped a name: the nearest one, and all that there are."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from delta_cli.engine.errors import NotFound
+from delta_cli.engine.settings import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
@@ -40,7 +41,32 @@ async def check_kind_known(client: "Client", kind: str) -> None:
     await check_known(client, PauseScope.KIND, kind)
 
 
-async def missing(client: "Client", error: NotFound, kind: str, object_id: str) -> NotFound:
+async def check_namespace_known(client: "Client", namespace: str | None) -> None:
+    """Refuse a namespace that is not there; the default one always is. Raises NotFound."""
+    from delta_cli.engine.model import PauseScope
+
+    if namespace not in (None, DEFAULT_NAMESPACE):
+        await check_known(client, PauseScope.NAMESPACE, namespace)
+
+
+async def doubts(
+    client: "Client", kinds: Iterable[str | None], namespaces: Iterable[str | None]
+) -> list[str]:
+    """What may be mistyped of the names that let nothing through: that is no error."""
+    told: list[str] = []
+    checks = [check_kind_known(client, kind) for kind in kinds if kind is not None]
+    checks += [check_namespace_known(client, namespace) for namespace in namespaces]
+    for check in checks:
+        try:
+            await check
+        except NotFound as error:
+            told.append(f"{error.message}; {error.hint}")
+    return told
+
+
+async def missing(
+    client: "Client", error: NotFound, kind: str, object_id: str, namespace: str
+) -> NotFound:
     """Why a resource is not found: its kind, its namespace, or its id."""
     from delta_cli.engine.store.read import ResourceFilter
 
@@ -49,6 +75,7 @@ async def missing(client: "Client", error: NotFound, kind: str, object_id: str) 
     names = [row.namespace async for row in client.resources(elsewhere, limit=_MOST_NAMES)]
     if names:
         return NotFound(error.message, hint=f"it is in --namespace {', '.join(sorted(names))}")
+    await check_namespace_known(client, namespace)
     return NotFound(error.message, hint=f"see what there is with: delta list {kind}")
 
 

@@ -9,6 +9,7 @@ import typer
 from delta_cli.cli.actor import user_name
 from delta_cli.cli.command import OutputOption, always, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.names import check_names
 from delta_cli.cli.options import ActorOption, DryRunOption
 from delta_cli.cli.output import Format
 from delta_cli.cli.resources import StateFilter, TagFilter
@@ -53,6 +54,7 @@ async def _repair(
     from delta_cli.cli.repair_run import RepairOptions, RepairRun
 
     _check(ids or (), every=every, filters=bool(state or tag))
+    check_names([namespace], tag or ())
     options = RepairOptions(
         verb=verb,
         kind=kind,

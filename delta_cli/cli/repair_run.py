@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from delta_cli.cli import output, shapes
 from delta_cli.cli.exit_codes import ExitCode
-from delta_cli.cli.nearest import check_kind_known
+from delta_cli.cli.nearest import check_kind_known, check_namespace_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.progress import Advance, progress_bar
 from delta_cli.cli.talk import is_agreed, note
@@ -72,6 +72,7 @@ class RepairRun:
             records = await self._all_records(advance)
         if all(record["outcome"] == "missing" for record in records):
             await check_kind_known(self._client, self._options.kind)
+            await check_namespace_known(self._client, self._options.namespace)
         output.write_list(records, form, columns=_COLUMNS)
         self._tell()
         return self._exit_code()

@@ -1,6 +1,7 @@
 """`delta get` and `delta list`: look at resources."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,8 @@ import typer
 from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
-from delta_cli.cli.nearest import check_kind_known, missing
+from delta_cli.cli.names import check_names
+from delta_cli.cli.nearest import doubts, missing
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     EVENT,
@@ -23,7 +25,6 @@ from delta_cli.cli.records import (
 )
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import note
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.settings import DEFAULT_NAMESPACE
@@ -45,6 +46,14 @@ TagFilter = Annotated[
 _WIDE_FORMATS = (Format.TABLE, Format.MARKDOWN)
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What was found, and which names may be mistyped where nothing was."""
+
+    rows: "Sequence[ResourceRow]"
+    doubts: Sequence[str]
+
+
 async def list_resources(
     settings: Settings,
     kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
@@ -61,28 +70,27 @@ async def list_resources(
     """List resources in the order of their ids."""
     from delta_cli.engine.store.read import ResourceFilter
 
+    check_names([namespace], tag or ())
     chosen = ResourceFilter(kind=kind, namespace=namespace, states=state or None, tags=tag or None)
 
-    async def read(client: "Client") -> "list[ResourceRow]":
+    async def read(client: "Client") -> _Page:
         # One more than is shown tells whether there are more.
         page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
         rows = [row async for row in page]
-        if kind is not None and not rows:
-            await _note_unknown(client, kind)
-        return rows
+        return _Page(rows, [] if rows else await doubts(client, [kind], [namespace]))
 
     return await show(
         settings,
         read,
-        lambda rows: _write_page(rows, limit or None, output_format),
+        lambda page: _write_page(page, limit or None, output_format),
         output_format,
         Watching(watch, interval),
     )
 
 
-def _write_page(rows: "Sequence[ResourceRow]", limit: int | None, output_format: Format) -> None:
+def _write_page(page: _Page, limit: int | None, output_format: Format) -> None:
     record = resource_table_record if output_format in _WIDE_FORMATS else resource_record
-    shown = rows[:limit]
+    shown = page.rows[:limit]
     output.write_list(
         map(record, shown),
         output_format,
@@ -90,16 +98,10 @@ def _write_page(rows: "Sequence[ResourceRow]", limit: int | None, output_format:
         table=RESOURCE_TABLE,
         droppable=("synced_at", "due_at", "attempt", "id"),
     )
-    if len(rows) > len(shown):
+    for doubt in page.doubts:
+        output.remark(doubt)
+    if len(page.rows) > len(shown):
         output.remark(f"there are more: go on with --after {shown[-1].id}")
-
-
-async def _note_unknown(client: "Client", kind: str) -> None:
-    """An empty list is an answer; that the kind may be mistyped is said beside it."""
-    try:
-        await check_kind_known(client, kind)
-    except NotFound as error:
-        note(f"{error.message}; {error.hint}")
 
 
 async def get_resource(
@@ -120,11 +122,12 @@ async def get_resource(
     output_format: OutputOption = Format.TABLE,
 ) -> None:
     """Show one resource: its columns, its drift, the errors of this round, and its last events."""
+    check_names([namespace])
     async with open_client(settings) as client:
         try:
             row = await client.get(kind, object_id, namespace=namespace)
         except NotFound as error:
-            raise await missing(client, error, kind, object_id) from None
+            raise await missing(client, error, kind, object_id, namespace) from None
         timeline = await client.timeline(row, limit=events) if events else []
     changes = [change_record(change) for change in row.changes]
     happened = [event_record(event) for event in timeline]

@@ -7,6 +7,7 @@ import typer
 from delta_cli.cli import output
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.names import check_names
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import EVENT
 from delta_cli.cli.settings import Settings
@@ -59,6 +60,7 @@ def subscribe(
             hint="use -o jsonl, or --no-follow, or --limit",
         )
     output.check_streamed(EVENT)
+    check_names(namespace or ())
     if name is not None:
         # A protected profile does not ask: the position is the reader's own, and harms nothing.
         settings.must_write("--name", "leave out --name: --since tells where to go on")

@@ -97,6 +97,8 @@ class _Follower:
 
     async def run(self, client: "Client") -> None:
         options = self._options
+        for doubt in await doubts(client, options.kinds or (), options.namespaces or ()):
+            note(doubt)
         subscription = client.subscribe(
             *options.categories,
             kinds=options.kinds,

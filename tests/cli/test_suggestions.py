@@ -40,6 +40,64 @@ def test_a_list_of_a_mistyped_kind_is_empty_and_says_so(quick: Here, inform: Inf
     assert "note: there is no kind 'itme'; did you mean 'item'?" in done.err
 
 
+OF_A_NAMESPACE = [
+    ("get", "item", "b"),
+    ("cancel", "item", "b"),
+    ("retry", "item", "--all", "--yes"),
+    ("delete", "item", "b", "--yes"),
+]
+
+
+@pytest.mark.parametrize("words", OF_A_NAMESPACE, ids=lambda words: words[0])
+def test_a_mistyped_namespace_is_told_with_the_nearest(
+    quick: Here, inform: Inform, words: tuple[str, ...]
+) -> None:
+    inform("a")
+    done = quick(*words, "--namespace", "defautl").expect(5)
+    assert done.out == ""
+    assert "error: there is no namespace 'defautl'; did you mean 'default'?" in done.err
+    assert "hint: namespaces: default" in done.err
+
+
+def test_a_list_of_a_mistyped_namespace_is_empty_and_says_so(quick: Here, inform: Inform) -> None:
+    inform("a")
+    done = quick("list", "item", "-n", "defautl", "-o", "json").expect(0)
+    assert done.json() == []
+    assert "note: there is no namespace 'defautl'; did you mean 'default'?" in done.err
+    assert quick("list", "item", "--tag", "unknown").expect(0).err == ""
+
+
+def test_a_subscription_to_mistyped_names_says_so(quick: Here, inform: Inform) -> None:
+    inform("a")
+    words = ("subscribe", "--since", "0", "--no-follow", "--kind", "item")
+    assert "there is no" not in quick(*words, "--namespace", "default").expect(0).err
+    done = quick(*words, "--kind", "itme", "--namespace", "eu").expect(0)
+    assert "note: there is no kind 'itme'; did you mean 'item'?" in done.err
+    assert "note: there is no namespace 'eu'; namespaces: default" in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "--tag", "bad tag"),
+        ("retry", "item", "--all", "--yes", "--tag", "bad tag"),
+        *((*words, "--namespace", "Bad NS") for words in (*OF_A_NAMESPACE, ("list",))),
+        ("subscribe", "--namespace", "Bad NS"),
+    ],
+)
+def test_a_name_that_nothing_can_have_is_a_mistake_of_usage(
+    quick: Here, inform: Inform, words: tuple[str, ...]
+) -> None:
+    inform("a")
+    done = quick(*words).expect(2)
+    assert done.out == ""
+    assert f"{words[-2].strip('-')} {words[-1]!r} is not valid" in done.err
+
+
+def test_the_default_namespace_is_always_there(quick: Here) -> None:
+    assert quick("list", "-n", "default", "-o", "json").expect(0).err == ""
+
+
 def test_a_kind_that_is_known_may_have_no_rows(quick: Here, inform: Inform) -> None:
     inform("a")
     assert quick("list", "item", "--state", "synced", "-o", "json").expect(0).json() == []
