@@ -12,12 +12,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.talk import Terminated
 from delta_cli.engine.errors import ConfigError, DeltaError
 
 if TYPE_CHECKING:
     from delta_cli.engine.config import Config
 
 DEFAULT_ATTRIBUTE: Final = "config"
+_MEND: Final = "mend it; --debug shows the whole traceback"
 HOW: Final = "name it as module:config, with --app, DELTA_APP, or app = ... in delta.toml"
 
 
@@ -85,6 +87,8 @@ def _import(place: str, spec: str) -> ModuleType:
                 hint=f"run delta in the application's folder, or {HOW}",
             ) from error
         raise _not_importable(spec, error) from error
+    except Terminated:
+        raise
     except (Exception, SystemExit) as error:
         if isinstance(error, ConfigError) and _told_by_us(error):
             raise
@@ -140,14 +144,18 @@ def _not_importable(spec: str, error: BaseException) -> ConfigError:
     last_line = traceback.format_exception_only(error)[-1].strip()
     where = _culprit(error)
     at = f"\n{where}" if where else ""
+    if isinstance(error, DeltaError):
+        return ConfigError(f"application {spec!r}: {error.message}{at}", hint=error.hint or _MEND)
     return ConfigError(
         f"application {spec!r} does not import: {last_line}{at}",
-        hint="mend it; --debug shows the whole traceback",
+        hint=_MEND,
     )
 
 
 def _culprit(error: BaseException) -> str | None:
-    """The file and line that raised, in the application or what it imports."""
+    """The file and line that raised, in the application or what it imports: the application's own
+    where Delta refuses what it was given.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"at {error.filename}, line {error.lineno}"
     frames = [
@@ -155,7 +163,16 @@ def _culprit(error: BaseException) -> str | None:
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and "importlib" not in frame.filename
     ]
+    if isinstance(error, DeltaError):
+        frames = [frame for frame in frames if _is_of_an_application(frame.filename)] or frames
     return f"at {frames[-1].filename}, line {frames[-1].lineno}" if frames else None
+
+
+def _is_of_an_application(file: str) -> bool:
+    """Whether somebody wrote it who uses Delta: what dataclasses make is of no file."""
+    ours = Path(__file__).parents[1]
+    path = Path(file)
+    return path.is_file() and (not path.is_relative_to(ours) or "examples" in path.parts)
 
 
 def _replaced(config: "Config", **settings: Any) -> "Config":

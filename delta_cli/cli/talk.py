@@ -79,9 +79,13 @@ def ended_by_signals() -> Generator[None]:
             signal.signal(number, handler)
 
 
+class Terminated(SystemExit):
+    """The end of a process that SIGTERM asks for; another `SystemExit` is some code's own wish."""
+
+
 def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     """What a signal may be handled by: end the process in the ordinary way, with status 143."""
-    raise SystemExit(int(ExitCode.TERMINATED))
+    raise Terminated(int(ExitCode.TERMINATED))
 
 
 def is_agreed(question: str, *, typed: str | None = None) -> bool:
