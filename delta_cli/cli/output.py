@@ -53,16 +53,17 @@ def write_list(
     table: Sequence[str] = (),
     droppable: Sequence[str] = (),
     wrapped: Sequence[str] = (),
+    is_sorted: bool = False,
 ) -> None:
     """Print a list. `columns` are all of a record's names, `table` those that a table shows.
 
     `droppable`: those of the table that a narrow terminal does without, the first first;
     `wrapped`: those whose text is not cut there, but takes more lines. The person's own choice of
-    columns and order comes from `use_view`.
+    columns and order comes from `use_view`; `is_sorted`: the records come in that order already.
     """
     view = _view
     view.check(columns)
-    records = _kept(view.ordered(records))
+    records = _kept(records if is_sorted else view.ordered(records))
     match form:
         case Format.JSON:
             _line(_json([view.chosen(record) for record in records], indent=2))
@@ -87,6 +88,11 @@ def use_view(view: View) -> None:
     """Show lists so from now on."""
     global _view  # noqa: PLW0603 - there is one stdout
     _view = view
+
+
+def current_view() -> View:
+    """How lists are shown, for who can read what they show in that order."""
+    return _view
 
 
 def _kept(records: Iterable[Record]) -> Iterable[Record]:

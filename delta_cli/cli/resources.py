@@ -33,6 +33,7 @@ from delta_cli.engine.states import ResourceState
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.model import ResourceRow
+    from delta_cli.engine.store.read import ResourceFilter
 
 NamespaceFilter = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Only this namespace (default: all).")
@@ -48,10 +49,14 @@ _WIDE_FORMATS = (Format.TABLE, Format.MARKDOWN)
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What was found, and which names may be mistyped where nothing was."""
+    """What was found, and which names may be mistyped where nothing was.
+
+    `is_sorted`: it comes in the order that the person asked for.
+    """
 
     rows: "Sequence[ResourceRow]"
     doubts: Sequence[str]
+    is_sorted: bool
 
 
 async def list_resources(
@@ -67,7 +72,11 @@ async def list_resources(
     interval: IntervalOption = None,
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
-    """List resources in the order of their ids."""
+    """List resources, the lowest ids first unless --sort says otherwise.
+
+    With --sort, --limit leaves the first of all in that order; but by a column that holds lists or
+    objects (object, last_synced_object, metadata, tags, errors) only what is shown is in order.
+    """
     from delta_cli.engine.store.read import ResourceFilter
 
     check_names([namespace], tag or ())
@@ -75,9 +84,9 @@ async def list_resources(
 
     async def read(client: "Client") -> _Page:
         # One more than is shown tells whether there are more.
-        page = client.resources(chosen, after_id=after, limit=limit + 1 if limit else None)
-        rows = [row async for row in page]
-        return _Page(rows, [] if rows else await doubts(client, [kind], [namespace]))
+        rows, is_sorted = await _read_page(client, chosen, after, limit + 1 if limit else None)
+        told = [] if rows else await doubts(client, [kind], [namespace])
+        return _Page(rows, told, is_sorted=is_sorted)
 
     return await show(
         settings,
@@ -86,6 +95,22 @@ async def list_resources(
         output_format,
         Watching(watch, interval),
     )
+
+
+async def _read_page(
+    client: "Client", chosen: "ResourceFilter", after: int, most: int | None
+) -> "tuple[list[ResourceRow], bool]":
+    """The rows, and whether they come in the order that the person asked for."""
+    from delta_cli.engine.store import listing
+
+    column, descending = output.current_view().by
+    if column not in listing.SORTABLE:
+        return [row async for row in client.resources(chosen, after_id=after, limit=most)], False
+    async with client.database.connection() as connection:
+        rows = await listing.first_by(
+            connection, chosen, column, descending=descending, after_id=after, limit=most
+        )
+    return rows, True
 
 
 def _write_page(page: _Page, limit: int | None, output_format: Format) -> None:
@@ -97,11 +122,24 @@ def _write_page(page: _Page, limit: int | None, output_format: Format) -> None:
         columns=RESOURCE,
         table=RESOURCE_TABLE,
         droppable=("synced_at", "due_at", "attempt", "id"),
+        is_sorted=page.is_sorted,
     )
     for doubt in page.doubts:
         output.remark(doubt)
     if len(page.rows) > len(shown):
-        output.remark(f"there are more: go on with --after {shown[-1].id}")
+        output.remark(_how_to_see_more(page, shown))
+
+
+def _how_to_see_more(page: _Page, shown: "Sequence[ResourceRow]") -> str:
+    column, _ = output.current_view().by
+    if column is None:
+        return f"there are more: go on with --after {shown[-1].id}"
+    if page.is_sorted:
+        return "there are more: raise --limit, or see all with --limit 0"
+    return (
+        f"there are more: only these {len(shown)} are in the order of {column}; "
+        "--limit 0 orders all"
+    )
 
 
 async def get_resource(

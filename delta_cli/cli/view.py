@@ -22,22 +22,29 @@ class View:
 
     def check(self, known: Sequence[str]) -> None:
         """Raise ConfigError for a column that the list has not."""
-        sort = () if self.sort is None else (self.sort.removeprefix("-"),)
-        for name in (*self.columns, *sort):
+        sort, _ = self.by
+        for name in (*self.columns, *(() if sort is None else (sort,))):
             if name not in known:
                 option = "--columns" if name in self.columns else "--sort"
                 raise ConfigError(
                     f"{option}: there is no column {name!r}", hint=f"columns: {', '.join(known)}"
                 )
 
+    @property
+    def by(self) -> tuple[str | None, bool]:
+        """The column of `sort` (None: there is none), and whether it descends."""
+        if self.sort is None:
+            return None, False
+        return self.sort.removeprefix("-"), self.sort.startswith("-")
+
     def ordered(self, records: Iterable[Record]) -> Iterable[Record]:
         """The records as `sort` says; as they come without it."""
-        if self.sort is None:
+        name, descends = self.by
+        if name is None:
             return records
-        name = self.sort.removeprefix("-")
         rows = list(records)
         valued = [row for row in rows if row.get(name) is not None]
-        valued.sort(key=lambda row: _comparable(row[name]), reverse=self.sort.startswith("-"))
+        valued.sort(key=lambda row: _comparable(row[name]), reverse=descends)
         return [*valued, *(row for row in rows if row.get(name) is None)]
 
     def chosen(self, record: Record) -> Record:
