@@ -1,4 +1,4 @@
-"""One mirror of the demo: who has to be worked again, inform of every file, work them all.
+"""One mirror of the demo: inform of every file, find what else is to be worked, work it all.
 
 It informs as a client and not as an informer, whose listing would leave alone what is deleted: a
 file that comes back is mirrored again.
@@ -17,7 +17,7 @@ from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.informing import objects_of
 from delta_cli.engine.model import InformCounts, PauseScope, ResourceRow
 from delta_cli.engine.settings import InformOptions, NamespaceConfig
-from delta_cli.engine.states import RETRYABLE, ResourceState
+from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import INVALIDATE, RETRY
 from delta_cli.examples.mirror import FileController, make_config, vanished
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 KIND: Final = "file"
 _LOOK_INTERVAL_S: Final = 0.25
 _SETTLED: Final = (ResourceState.SYNCED, ResourceState.DEGRADED, ResourceState.DELETED)
+#: Those that nothing is due of, or not soon.
+_AT_REST: Final = (ResourceState.SYNCED, ResourceState.FAILED, ResourceState.DEGRADED)
 _KEPT: Final = timedelta(-1)
 _REFUSALS_TOLD: Final = 10
 
@@ -77,9 +79,10 @@ class DemoMirror:
         await client.control.require_unpaused(PauseScope.NAMESPACE, self.namespace)
         watching = asyncio.create_task(self._watch(client, advance))
         try:
+            counts = await client.inform_many(self._listed(), on_refused=self._tell_refused)
+            # Not before: what the listing changes is due already, and worked once.
             await self._work_again(client)
             await client.start(kinds=[KIND], namespaces=[self.namespace])
-            counts = await client.inform_many(self._listed(), on_refused=self._tell_refused)
             await client.wait_until_drained([KIND])
             await client.stop()
         finally:
@@ -110,12 +113,10 @@ class DemoMirror:
 
     @property
     def _chosen(self) -> ResourceFilter:
-        states = [ResourceState.SYNCED, *RETRYABLE]
-        states.remove(ResourceState.DELETED)
-        return ResourceFilter(kind=KIND, namespace=self.namespace, states=states)
+        return ResourceFilter(kind=KIND, namespace=self.namespace, states=_AT_REST)
 
     async def _work_again(self, client: "Client") -> None:
-        """Have all worked again that are not synced, or whose file is not as the source's."""
+        """Have all at rest worked that are not synced, or whose file is not as the source's."""
         rows = [row async for row in client.resources(self._chosen)]
         wrong = await asyncio.to_thread(self._wrong, rows)
         gone = await asyncio.to_thread(self._vanished, wrong)
