@@ -294,7 +294,9 @@ async def test_a_user_that_lacks_something_is_refused_and_the_others_go_on(
     async with opened(dsn, service) as client:
         run = await client.schedule_inform("user", from_watermark=False, run_foreground=True)
         assert await states(client) == {ResourceState.SYNCED: 2}
-    assert (run.counts.refused, run.error) == (2, None)
+    assert (run.state, run.counts.refused) == ("succeeded", 2)
+    assert "2 of 4 objects refused" in str(run.error)
+    assert "field 'email'" in str(run.error)
 
 
 async def test_a_cursor_that_does_not_move_fails_the_run(dsn: str, service: Service) -> None:
