@@ -26,9 +26,11 @@ _QUOTED: Final = re.compile(r"""\s*["«»„“”].*["«»„“”]""", re.DOT
 # scheme's length is bounded for that, and the end of a URL's password is sought without a pattern.
 _WORD: Final = re.compile(r"\S+")
 _URL_HEAD: Final = re.compile(r"(?<!\w)\w{1,40}://[^:/@]*:")
+# As DSNs write it, and as Python, JSON and YAML do: `'password': 'x'`, `{\"password\": \"x\"}`.
 _ASSIGNED: Final = re.compile(
-    r"(?i)(?P<key>(?:password|oauth_client_secret|scram_(?:client|server)_key)\s*=\s*)"
-    r"('(?:\\.|[^'\\])*'|[^\s&'\"]+)"
+    r"(?i)(?P<key>(?:password|oauth_client_secret|scram_(?:client|server)_key)"
+    r"(?:\\?[\"'])?(?:\s*=\s*|[ \t]*:[ \t]*))"
+    r"('(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\\[\"'][^\"'\\]*|[^\s&'\"]+)"
 )
 
 

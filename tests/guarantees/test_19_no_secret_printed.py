@@ -130,7 +130,18 @@ def test_every_secret_that_libpq_takes_is_masked(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a://a:", "a://a:@", "a", "password", "password='", "password='\\'", "password= ", "@"]
+    "unit",
+    [
+        "a://a:",
+        "a://a:@",
+        "a",
+        "password",
+        "password='",
+        "password='\\'",
+        "password= ",
+        'password: "',
+        "@",
+    ],
 )
 def test_masking_takes_linear_time(unit: str) -> None:
     began = time.process_time()
@@ -149,6 +160,11 @@ def test_masking_takes_linear_time(unit: str) -> None:
         f"two lines {URL}\n{WORDS}",
         f"password='{SECRET} with spaces'",
         f"password = {SECRET}",
+        f"password: {SECRET}",
+        f"{{'password': '{SECRET} with spaces'}}",
+        f'{{"db_password":"{SECRET}"}}',
+        f'{{\\"password\\": \\"{SECRET}\\"}}',
+        f'password="{SECRET}"',
         f"PGPASSWORD={SECRET}",
         f"postgresql+psycopg://bob:{SECRET}@host/db",
         f"postgresql://host/db?user=bob&password={SECRET}&sslmode=require",
