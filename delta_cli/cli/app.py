@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from traceback import walk_tb
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -25,6 +27,7 @@ from delta_cli.cli.options import (
     SchemaOption,
 )
 from delta_cli.cli.quick_version import quick_version
+from delta_cli.cli.streams import make_up_for_closed_streams
 from delta_cli.cli.talk import terminate
 
 #: Where a shell says what it wants, when somebody presses Tab.
@@ -78,6 +81,7 @@ def shared(
 
 def main() -> None:
     """Run `delta` with the words of the command line."""
+    make_up_for_closed_streams()
     sys.exit(run_words(sys.argv[1:]))
 
 
@@ -102,6 +106,7 @@ def run_words(words: Sequence[str]) -> int:
             stdout.close_quietly()
             code = ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told without a traceback
+        error = _cause(error)
         # Who presses Tab wants words or silence.
         code = ExitCode.DONE if os.environ.get(_COMPLETE) else reporter.report(error)
     return code if isinstance(code, int) else ExitCode.DONE
@@ -112,6 +117,19 @@ def _complete(command: Any) -> ExitCode:
 
     stdout.write(answer(command, os.environ))
     return ExitCode.DONE
+
+
+def _cause(error: BaseException) -> BaseException:
+    """That stdout cannot be written, where the library that prints help met it."""
+    if isinstance(error, OSError) and any(map(_prints, walk_tb(error.__traceback__))):
+        return stdout.failed(error)
+    return error
+
+
+def _prints(step: tuple[FrameType, int]) -> bool:
+    frame = step[0]
+    module = str(frame.f_globals.get("__name__"))
+    return module.startswith("typer.") and frame.f_code.co_name == "echo"
 
 
 def _is_of_a_closed_pipe(end: SystemExit) -> bool:

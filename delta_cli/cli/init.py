@@ -11,7 +11,7 @@ from delta_cli.cli.command import command
 from delta_cli.cli.options import DryRunOption
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run
-from delta_cli.engine.errors import StateConflict
+from delta_cli.engine.errors import ConfigError, StateConflict
 
 #: The files that are written, in this order, from `templates/`.
 _FILES: Final = ("app.py", "delta.toml")
@@ -28,6 +28,8 @@ def init(
 
     Nothing is written where one of them is there already (exit 6), unless --force.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder", hint="choose another")
     there = [name for name in _FILES if (folder / name).exists()]
     if there and not force:
         raise StateConflict(
@@ -35,7 +37,13 @@ def init(
             hint="choose another folder, or replace it with --force",
         )
     if not dry_run:
-        _write(folder)
+        try:
+            _write(folder)
+        except OSError as error:
+            raise ConfigError(
+                f"{error.filename or folder} cannot be written: {error.strerror}",
+                hint="choose another folder",
+            ) from error
     for name in _FILES:
         output.write_text(str(folder / name))
     if dry_run:

@@ -91,6 +91,8 @@ class _Reader:
 
 def _open(file: str) -> int:
     if file == "-":
+        if sys.stdin is None:
+            raise ConfigError("stdin is closed", hint="give a file, or objects with --object")
         return sys.stdin.fileno()
     try:
         return os.open(file, os.O_RDONLY)

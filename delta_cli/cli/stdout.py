@@ -7,17 +7,24 @@ import contextlib
 import os
 import select
 import sys
+from collections.abc import Generator
 from typing import Final
 
 from delta_cli.cli.talk import ended_by_signals
+from delta_cli.engine.errors import DeltaError
 
 #: Characters that a pipe which has room takes without blocking, however they are encoded: it has
 #: room when it takes PIPE_BUF bytes, which are no fewer than these of POSIX.
 _PART: Final = (512 if sys.platform == "win32" else select.PIPE_BUF) // 4
 
 
+class OutputFailed(DeltaError):
+    """What was printed cannot be written, as to a disk that is full."""
+
+
 def write(text: str) -> None:
-    """Print text as it is, and hand it over. Raises BrokenPipeError when nobody reads any more.
+    """Print text as it is, and hand it over. Raises BrokenPipeError when nobody reads any more,
+    and OutputFailed for whatever else forbids it.
 
     Nothing of it is kept, so that the process can end although a reader stands still; it waits for
     such a reader until a signal.
@@ -25,13 +32,35 @@ def write(text: str) -> None:
     for begin in range(0, len(text), _PART):
         if not has_room():
             _wait_for_room()
-        sys.stdout.write(text[begin : begin + _PART])
-        sys.stdout.flush()
+        with _told_by_cause():
+            sys.stdout.write(text[begin : begin + _PART])
+            sys.stdout.flush()
 
 
 def flush() -> None:
-    """Hand over what others printed. Raises BrokenPipeError when nobody reads any more."""
-    sys.stdout.flush()
+    """Hand over what others printed. Raises as `write` does."""
+    with _told_by_cause():
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _told_by_cause() -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise failed(error) from error
+
+
+def failed(error: OSError) -> OutputFailed:
+    """What to tell of it. Nothing more is written."""
+    # What is left would be tried again at the interpreter's end, which tells of it in its way.
+    close_quietly()
+    return OutputFailed(
+        f"cannot write the output: {error.strerror or error}",
+        hint="make room there, or write it somewhere else",
+    )
 
 
 def has_room() -> bool:

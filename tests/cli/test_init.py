@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Here
 from tests.support.command_line import CommandLine
 
@@ -26,3 +28,16 @@ def test_what_is_there_is_not_replaced_without_force(here: Here, tmp_path: Path)
     assert (tmp_path / "delta.toml").read_text() == "# mine\n"
     here("init", "--force").expect(0)
     assert "app:config" in (tmp_path / "delta.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("app.py", "app.py is no folder"), ("/proc/x", "/proc/x cannot be written")],
+)
+def test_where_nothing_can_be_written_is_told(
+    here: Here, tmp_path: Path, folder: str, told: str
+) -> None:
+    (tmp_path / "app.py").write_text("mine")
+    done = here("init", folder).expect(2)
+    assert done.err.startswith(f"error: {told}")
+    assert "hint: choose another" in done.err

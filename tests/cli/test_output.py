@@ -176,6 +176,38 @@ def test_stdout_that_is_full_is_an_error(delta: CommandLine, inform: Inform) -> 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    "words", [("version",), ("--version",), ("--help",), ("help", "formats"), ("config",)]
+)
+def test_a_disk_that_is_full_is_one_clear_error(
+    nowhere: CommandLine, words: tuple[str, ...]
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("w") as disk, nowhere.started(*words, stdout=disk) as process:
+        done = ended(process).expect(1)
+    assert done.err.splitlines() == [
+        "error: cannot write the output: No space left on device",
+        "hint: make room there, or write it somewhere else",
+    ]
+
+
+def test_streams_that_are_closed_are_told(delta: CommandLine) -> None:
+    def closed(words: str) -> tuple[int, str]:
+        line = f"{sys.executable} -m delta_cli.cli.app {words}"
+        environ = {**os.environ, **delta.environ}
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], env=environ, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr.splitlines()[0] if done.stderr else ""
+
+    assert closed("list >&-") == (1, "error: cannot write the output: stdout is closed")
+    assert closed("--help >&-") == (1, "error: cannot write the output: stdout is closed")
+    assert closed("inform item --file - <&-") == (2, "error: stdin is closed")
+    assert closed("list --limit x 2>&-") == (2, "")
+
+
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("run", "--help")])
 def test_help_and_version_load_nothing_heavy(words: tuple[str, ...]) -> None:
     program = f"""
