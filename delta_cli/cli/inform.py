@@ -63,7 +63,7 @@ async def inform(
         bool,
         typer.Option(
             "--foreground",
-            help="Run it here and now, and work what it reports.",
+            help="Run it here and now, and work what it reports; exit 8 if any failed.",
             rich_help_panel=_RUN,
         ),
     ] = False,

@@ -10,6 +10,7 @@ from delta_cli.cli import output
 from delta_cli.cli.application import not_started
 from delta_cli.cli.durations import parse_duration, parse_moment
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.failed_since import any_failed_since
 from delta_cli.cli.nearest import check_kind_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import inform_run_record
@@ -51,7 +52,10 @@ async def queue_run(
     asked: RunOptions,
     output_format: Format,
 ) -> ExitCode:
-    """Queue the run and print it. Exit 1 when it was waited for and failed."""
+    """Queue the run and print it.
+
+    Exit 1 when it was waited for and failed, 8 when resources that were worked here did.
+    """
     labels = _labels(asked.labels)
     if asked.foreground and asked.wait:
         raise ConfigError(
@@ -86,12 +90,21 @@ async def queue_run(
             raise
         if asked.wait and not asked.dry_run:
             run = await _wait(client, run, timeout_s)
+        failed = (
+            asked.foreground
+            and not asked.dry_run
+            and await any_failed_since(client, run.created_at, [kind])
+        )
     output.write_object(inform_run_record(run), output_format)
     if asked.dry_run:
         here = "run here, and what it reports worked" if asked.foreground else "queued"
         note_dry_run(f"the informer is not asked; this run would be {here}")
         return ExitCode.DONE
-    return _told(run)
+    code = _told(run)
+    if failed and code is ExitCode.DONE:
+        warn(f"some resources failed; see: delta list {kind} --state failed --state degraded")
+        return ExitCode.SOME_FAILED
+    return code
 
 
 def _told(run: InformRun) -> ExitCode:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.failed_since import any_failed_since
 from delta_cli.cli.metrics import metrics_server
 from delta_cli.cli.output import Format
 from delta_cli.cli.progress import progress_of_rest
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FAILED: Final = (ResourceState.FAILED, ResourceState.DEGRADED)
 _LOOK_INTERVAL_S: Final = 0.5
 #: How long threads and exit handlers may take at the end.
 _PATIENCE_S: Final = 5.0
@@ -126,7 +126,9 @@ class WorkerRun:
         if self._supervised is not None and self._supervised.drain_began is not None:
             # What failed in the process that this one replaces counts too.
             some_failed, began = True, self._supervised.drain_began
-        if some_failed and await self._any_failed_since(client, began):
+        if some_failed and await any_failed_since(
+            client, began, client.controllers, self._namespaces
+        ):
             return ExitCode.SOME_FAILED
         return ExitCode.DONE
 
@@ -153,17 +155,6 @@ class WorkerRun:
             if kind.kind in client.controllers
             and (self._namespaces is None or kind.namespace in self._namespaces)
         )
-
-    async def _any_failed_since(self, client: "Client", began: datetime) -> bool:
-        """Whether a resource that was worked since then has not come right."""
-        from delta_cli.engine.store.read import ResourceFilter
-
-        for kind in client.controllers:
-            async for row in client.resources(ResourceFilter(kind=kind, states=_FAILED)):
-                chosen = self._namespaces is None or row.namespace in self._namespaces
-                if chosen and row.attempted_at is not None and row.attempted_at >= began:
-                    return True
-        return False
 
     async def _until_any(self, *waits: Coroutine[Any, Any, Any]) -> None:
         """Until the first of them ends; raises what it raised."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.cli.conftest import Here, Rows
+from tests.cli.conftest import Here, Inform, Rows
 from tests.support.command_line import CommandLine, ended
 from tests.support.embedded import until
 
@@ -246,6 +246,24 @@ def test_a_run_that_fails_exits_1(shop: CommandLine) -> None:
     done = shop("inform", "item", "--foreground", "--label", "fail=yes", "-o", "json").expect(1)
     assert done.json()["state"] == "failed"
     assert "the shop is closed" in done.err
+
+
+@pytest.mark.parametrize("name", ["bad", "failing"])
+def test_a_run_in_the_foreground_exits_8_when_a_resource_failed(
+    shop: CommandLine, name: str
+) -> None:
+    label = f"name={name}"
+    done = shop("inform", "item", "--foreground", "--label", label, "-o", "json").expect(8)
+    assert (done.json()["state"], done.json()["error"]) == ("succeeded", None)
+    assert "warning: some resources failed; see: delta list item --state failed" in done.err
+
+
+def test_what_failed_before_is_not_of_a_run_in_the_foreground(
+    shop: CommandLine, inform: Inform
+) -> None:
+    inform(old="bad")
+    shop("run", "--drain").expect(8)
+    shop("inform", "item", "--foreground").expect(0)
 
 
 def test_a_run_that_refuses_some_objects_says_why_wherever_it_is_shown(shop: CommandLine) -> None:
