@@ -50,7 +50,8 @@ def run(
             min=1,
             max=65535,
             metavar="PORT",
-            help="Answer Prometheus on http://HOST:PORT/metrics: workers, ticks and quotas.",
+            help="Answer Prometheus on http://HOST:PORT/metrics: workers, ticks, quotas, and "
+            "this process.",
         ),
     ] = None,
     log_format: Annotated[
