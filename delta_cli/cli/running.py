@@ -36,13 +36,15 @@ async def _until_terminated(
     with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
-        return await coroutine
+        code = await coroutine
     except asyncio.CancelledError:
         # All is closed; but Python would wait for a thread that hangs, as a tick's plain work may.
         end_within(_PATIENCE_S, ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED)
         if terminated:
             return ExitCode.TERMINATED
         raise
+    # Who keeps its cancellation to itself, as the dashboard, has been ended by the signal too.
+    return ExitCode.TERMINATED if terminated and not code else code
 
 
 def _cancel(task: asyncio.Task[Any] | None) -> None:

@@ -66,3 +66,12 @@ async def test_a_frame_holds_what_the_last_events_add_up_to(delta: CommandLine, 
     for _ in range(3):
         text = delta("dash", "--once").expect(0).out
         assert "newest event 3" in text and "█" in text
+
+
+def test_sigterm_ends_the_dashboard_and_its_status_says_so(delta: CommandLine) -> None:
+    with delta.terminal("dash") as terminal:
+        terminal.until("\x1b[?1049h")  # it has taken the screen
+        terminal.process.terminate()
+        code, shown = terminal.end()
+    assert code == 143
+    assert "\x1b[?1049l" in shown  # and has given it back
