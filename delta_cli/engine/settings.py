@@ -82,13 +82,13 @@ def check_limit(name: str, value: int | None) -> None:
 def check_not_negative(name: str, value: timedelta | None) -> None:
     """Refuse a negative duration where it has no meaning."""
     if value is not None and value < timedelta(0):
-        raise ConfigError(f"{name} must not be negative, got {value}")
+        raise ConfigError(f"{name} must not be negative, got {value.total_seconds():g} s")
 
 
 def check_positive(name: str, value: timedelta) -> None:
     """Refuse a duration of zero or less where it has no meaning."""
     if value <= timedelta(0):
-        raise ConfigError(f"{name} must be longer than zero, got {value}")
+        raise ConfigError(f"{name} must be longer than zero, got {value.total_seconds():g} s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ APPLICATIONS = {
     "syntax": "x = 1\nif x\n",
     "missing": "import no_such_module_at_all\n",
     "wrong": "config = 5\n",
+    "refused": "from datetime import timedelta\nfrom delta_cli import Config\n\n"
+    "config = Config(poll_interval=timedelta(seconds=-1))\n",
     "leaves": "import sys\nsys.exit(3)\n",
 }
 
@@ -106,6 +108,11 @@ def applications(tmp_path: Path) -> Path:
         ("missing", "No module named 'no_such_module_at_all'"),
         ("missing", "missing.py, line 1"),
         ("wrong", "is int, not a Config"),
+        (
+            "refused",
+            "error: application 'refused': poll_interval must be longer than zero, got -1 s",
+        ),
+        ("refused", "refused.py, line 4"),
         ("leaves", "SystemExit: 3"),
         ("./absent.py", "there is no file absent.py"),
         ("delta_cli.examples.mirror", "MIRROR_SOURCE is not set"),
