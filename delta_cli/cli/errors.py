@@ -31,7 +31,7 @@ class Reporter:
     def report(self, error: BaseException) -> ExitCode:
         """Tell of an error; returns the exit status that goes with it."""
         error = leaf(error)
-        if isinstance(error, typer.Abort):
+        if isinstance(error, (typer.Abort, KeyboardInterrupt)):
             return ExitCode.INTERRUPTED
         if self._debug:
             self._show_traceback(error)

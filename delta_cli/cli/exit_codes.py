@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     SCHEMA = 7  # the database's schema is out of date
     SOME_FAILED = 8  # finished, but some resources failed
     SKIPPED = 9  # another process holds the lock
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -35,6 +36,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.SCHEMA: "the database's schema is not the one this delta needs",
     ExitCode.SOME_FAILED: "finished, but some resources failed",
     ExitCode.SKIPPED: "skipped: another process holds the lock, or it is paused or switched off",
+    ExitCode.HUNG_UP: "ended by SIGHUP, as when its terminal is closed",
     ExitCode.INTERRUPTED: "ended by Ctrl-C",
     ExitCode.TERMINATED: "ended by SIGTERM",
 }

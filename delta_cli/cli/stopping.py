@@ -16,11 +16,15 @@ from typing import Final
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.talk import note
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_CODES: Final = {
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    **({} if sys.platform == "win32" else {signal.SIGHUP: ExitCode.HUNG_UP}),
+}
 
 
 class StopSignals:
-    """Counts SIGTERM and SIGINT. `first` and `second` are set in turn."""
+    """Counts SIGTERM, SIGINT and SIGHUP. `first` and `second` are set in turn."""
 
     def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
         self.first: asyncio.Event = asyncio.Event()
@@ -30,16 +34,18 @@ class StopSignals:
         self._last: signal.Signals = signal.SIGTERM
 
     def listen(self) -> None:
-        """Take over both signals in the running event loop."""
+        """Take over these signals in the running event loop; under nohup, not SIGHUP."""
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        for number in _CODES:
+            if number not in (signal.SIGTERM, signal.SIGINT) and _is_ignored(number):
+                continue
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._received, number)
 
     @property
     def exit_code(self) -> ExitCode:
         """What a process says that a signal has ended."""
-        return ExitCode.INTERRUPTED if self._last is signal.SIGINT else ExitCode.TERMINATED
+        return _CODES[self._last]
 
     def drain(self) -> None:
         """As if the first signal had come, unless it has."""
@@ -54,6 +60,10 @@ class StopSignals:
         elif not self.second.is_set():
             self.second.set()
             self._on_second()
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 def end_within(seconds: float, code: ExitCode) -> None:

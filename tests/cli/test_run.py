@@ -1,7 +1,10 @@
 """Workers: draining, signals, exit statuses and logs."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,7 +135,9 @@ def test_one_signal_drains_and_exits_0(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["term", "int"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=["term", "int", "hup"],
 )
 def test_a_second_signal_stops_at_once_and_gives_back(
     shop: CommandLine, waiting: Callable[[], bool], rows: Rows, number: int, code: int
@@ -148,6 +153,37 @@ def test_a_second_signal_stops_at_once_and_gives_back(
     assert "given back" in done.err
     row: dict[str, Any] = rows()["w"]
     assert (row["state"], row["attempt"]) == ("scheduled", 0)
+
+
+def test_a_closed_terminal_ends_no_worker_that_was_started_with_nohup(
+    shop: CommandLine, waiting: Callable[[], bool], tmp_path: Path
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child inherits
+    try:
+        with shop.started("run") as process:
+            until(waiting)
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            while "draining" not in process.stderr.readline():
+                pass
+            (tmp_path / "release").touch()
+            done = ended(process).expect(0)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert "stopping at once" not in done.err
+
+
+def test_ctrl_c_while_the_program_is_imported_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    begin = "from delta_cli.cli.entry import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", begin],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_a_drain_that_a_signal_ends_does_not_count_as_done(
