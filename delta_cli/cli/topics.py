@@ -54,6 +54,11 @@ A flag beats the environment, which beats delta.toml or [tool.delta] in pyprojec
   DELTA_SCHEMA      the schema of Delta's tables
   DELTA_PROFILE     a profile of the file: [profiles.NAME] with app, dsn, schema,
                     read_only and protected
+  DELTA_READ_ONLY   1: delta dash may not act
+  DELTA_ASCII       1: delta dash draws with ASCII only
+  DELTA_THEME       the theme of delta dash, as nord
+  DELTA_KEYS        other keys in delta dash, as retry=u
+  DELTA_PAGER       what v shows texts in, in delta dash; else PAGER
   DELTA_DATA_DIR    where the embedded Postgres keeps its data
   NO_COLOR          no colours
   COLUMNS           how wide tables may be
