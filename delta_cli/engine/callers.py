@@ -50,7 +50,7 @@ async def within(
     Whatever fails inside is rolled back to where the caller was; the search path is put back.
     Raises ConfigError for a connection that will not do, before anything is sent.
     """
-    _check(connection, AsyncConnection, "SyncClient takes sync connections")
+    require_joinable(connection)
     async with _AsyncPlainCursor(connection, row_factory=tuple_row) as cursor:
         cursor.format = Format.BINARY
         if not connection.autocommit:
@@ -66,7 +66,7 @@ async def within(
 @contextmanager
 def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[TupleRow]]:
     """As `within`, for a sync connection."""
-    _check(connection, Connection, "Client takes async connections")
+    require_joinable_sync(connection)
     with _PlainCursor(connection, row_factory=tuple_row) as cursor:
         cursor.format = Format.BINARY
         if not connection.autocommit:
@@ -75,6 +75,16 @@ def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[Tu
             row = cursor.execute(ENTER_SCHEMA, {"schema": schema}).fetchone()
             yield cursor
             cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+
+
+def require_joinable(connection: AsyncConnection[Any]) -> None:
+    """Raises ConfigError for a connection whose transaction cannot be joined."""
+    _check(connection, AsyncConnection, "SyncClient takes sync connections")
+
+
+def require_joinable_sync(connection: Connection[Any]) -> None:
+    """As `require_joinable`, for a sync connection."""
+    _check(connection, Connection, "Client takes async connections")
 
 
 def _check(connection: Any, wanted: type[Any], others: str) -> None:

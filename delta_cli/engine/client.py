@@ -1,6 +1,7 @@
 """The one object that applications hold: inform, repair, read, subscribe, and work when started."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,13 +11,14 @@ from types import TracebackType
 from typing import Any, Final, Self, overload
 from weakref import WeakSet
 
+from delta_cli.engine.callers import require_joinable
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import current_client
 from delta_cli.engine.control import ControlPlane
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
-from delta_cli.engine.errors import ConfigError, InvalidObject
+from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject
 from delta_cli.engine.events import Changes, Following, Subscription
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, EVENT, INFORM, WORK, lanes_of
@@ -42,7 +44,13 @@ from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import events, pauses, read, repair, runs, subscriptions, ticks
 from delta_cli.engine.store.events import EventFilter
-from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
+from delta_cli.engine.store.inform import (
+    Candidate,
+    Expectation,
+    InformPolicy,
+    inform_batch,
+    make_known_beside,
+)
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
 from delta_cli.engine.ticking import Ticks
@@ -80,7 +88,8 @@ class Client:
         self._runtime: Runtime | None = None
         self._working: asyncio.Task[WorkerSummary] | None = None
         self._ticks: Ticks | None = None
-        self._known_namespaces: frozenset[str] = frozenset()
+        # A guess: what an inform writes says whether it holds. The schema brings the default.
+        self._known_namespaces: frozenset[str] = frozenset({DEFAULT_NAMESPACE})
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
         self._subscriptions: WeakSet[Subscription] = WeakSet()
         self._changes: Changes | None = None
@@ -281,7 +290,8 @@ class Client:
     ) -> InformResult:
         """Tell Delta of one object: it is stored as desired, and worked if it is new or changed.
 
-        With `connection`, inside the transaction of a caller's own psycopg connection.
+        With `connection`, inside the transaction of a caller's own psycopg connection; a namespace
+        that is new is made known beside it, so that nobody waits for that transaction.
         Raises InvalidObject, which names the field, and stores nothing.
         """
         self._refuse_in_dry_run("inform one object")
@@ -295,18 +305,26 @@ class Client:
     async def _inform_batch(
         self, batch: list[Candidate], policy: InformPolicy, connection: CallersConnection | None
     ) -> list[InformOutcome]:
-        own = connection is None
-        # A caller's transaction may be rolled back, and the namespace with it.
-        known = self._known_namespaces if own else frozenset[str]()
-        outcomes = await self._session.run(
-            inform_batch(batch, replace(policy, known_namespaces=known)), connection
-        )
-        if own:
-            self._known_namespaces |= {one.encoded.namespace for one in batch}
+        namespaces = {one.encoded.namespace for one in batch}
+        if connection is not None:
+            require_joinable(connection)
+            await self._make_known(namespaces - self._known_namespaces)
+        policy = replace(policy, known_namespaces=self._known_namespaces)
+        outcomes = await self._session.run(inform_batch(batch, policy), connection)
+        if connection is None:
+            self._known_namespaces |= namespaces
         if "created" in outcomes or "updated" in outcomes:
             lanes = lanes_of(batch[0].encoded.kind, (one.encoded.namespace for one in batch))
             await self._hint(WORK, lanes, connection)
         return outcomes
+
+    async def _make_known(self, namespaces: set[str]) -> None:
+        """Make new namespaces known beside a caller's transaction, or leave it to that."""
+        if not namespaces:
+            return
+        with contextlib.suppress(DeltaError):
+            await self._session.run(make_known_beside(namespaces))
+            self._known_namespaces |= namespaces
 
     async def inform_many(
         self,

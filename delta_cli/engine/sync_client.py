@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from delta_cli.engine.callers import within_sync
+from delta_cli.engine.callers import require_joinable_sync, within_sync
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE
 from delta_cli.engine.dsn import connection_settings, mask_dsn, resolve_dsn
@@ -29,6 +29,7 @@ from delta_cli.engine.store.inform import (
     batches_of_one_kind,
     count_outcomes,
     inform_batch,
+    make_known_beside,
 )
 
 R = TypeVar("R")
@@ -41,6 +42,9 @@ class SyncClient:
     Each call takes `connection`, a caller's own sync psycopg connection, whose transaction it then
     joins. It may be shared by threads, and opened again. Settings are those of `Client`; it does
     not work resources, registers nothing, and needs a database that is configured and migrated.
+
+    One that is not open serves callers' connections too; but then a namespace's first inform keeps
+    everybody else's there waiting until the caller's transaction ends.
     """
 
     def __init__(self, dsn: str | None = None, config: Config | None = None) -> None:
@@ -55,6 +59,8 @@ class SyncClient:
             )
         self.dsn: str = source.dsn
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
+        # A guess: what an inform writes says whether it holds. The schema brings the default.
+        self._known_namespaces: frozenset[str] = frozenset({DEFAULT_NAMESPACE})
         self._pool_or_none: ConnectionPool[AnyConnection] | None = None
 
     def __repr__(self) -> str:
@@ -172,11 +178,26 @@ class SyncClient:
     def _inform_batch(
         self, batch: list[Candidate], connection: AnyConnection | None
     ) -> list[InformOutcome]:
-        outcomes = self._run(inform_batch(batch, InformPolicy()), connection)
+        namespaces = {one.encoded.namespace for one in batch}
+        if connection is not None and self._pool_or_none is not None:
+            require_joinable_sync(connection)
+            self._make_known(namespaces - self._known_namespaces)
+        policy = InformPolicy(known_namespaces=self._known_namespaces)
+        outcomes = self._run(inform_batch(batch, policy), connection)
+        if connection is None:
+            self._known_namespaces |= namespaces
         if "created" in outcomes or "updated" in outcomes:
             lanes = lanes_of(batch[0].encoded.kind, (one.encoded.namespace for one in batch))
             self._notify(WORK, sorted(lanes), connection)
         return outcomes
+
+    def _make_known(self, namespaces: set[str]) -> None:
+        """Make new namespaces known beside a caller's transaction, or leave it to that."""
+        if not namespaces:
+            return
+        with suppress(DeltaError, psycopg.Error, PoolTimeout):
+            self._run_alone(make_known_beside(namespaces))
+            self._known_namespaces |= namespaces
 
     def _get(
         self, kind: str, object_id: str, namespace: str, connection: AnyConnection | None

@@ -10,8 +10,19 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from delta_cli import Client, ConfigError, InformOpts, InformResult, SyncClient
+from delta_cli import (
+    Client,
+    Config,
+    ConfigError,
+    InformOpts,
+    InformResult,
+    NamespaceConfig,
+    SyncClient,
+)
 from tests.support.engine import Item
+from tests.support.observing import Observer
+
+AsyncConnection = psycopg.AsyncConnection[Any]
 
 CURSORS = [psycopg.Cursor, psycopg.ClientCursor, psycopg.RawCursor]
 ASYNC_CURSORS = [psycopg.AsyncCursor, psycopg.AsyncClientCursor, psycopg.AsyncRawCursor]
@@ -140,17 +151,22 @@ async def test_a_connection_that_lacks_characters_is_refused_before_anything_is_
 ) -> None:
     async with await psycopg.AsyncConnection.connect(dsn, client_encoding=encoding) as connection:
         with pytest.raises(ConfigError, match=f"(?i)client_encoding {encoding}") as caught:
-            await client.inform(Item("ä"), connection=connection)
+            await client.inform(Item("ä"), InformOpts(namespace="acme"), connection=connection)
+        assert [row.name for row in await client.control.namespaces()] == ["default"]
         assert "UTF8" in str(caught.value.hint)
         await connection.execute("set client_encoding = 'UTF8'")
         result = await client.inform(Item("ä€"), connection=connection)
     assert [row.object_id async for row in client.resources()] == [result.row.object_id] == ["ä€"]
 
 
-def test_a_sync_connection_that_lacks_characters_is_refused_too(dsn: str) -> None:
+async def test_a_sync_connection_that_lacks_characters_is_refused_too(
+    dsn: str, client: Client
+) -> None:
+    opts = InformOpts(namespace="acme")
     with pytest.raises(ConfigError, match="client_encoding LATIN1"):
-        inform_sync(dsn, Item("a"), client_encoding="latin1")
-    assert inform_sync(dsn, Item("a")).outcome == "created"
+        await asyncio.to_thread(inform_sync, dsn, Item("a"), opts, client_encoding="latin1")
+    assert [row.name for row in await client.control.namespaces()] == ["default"]
+    assert (await asyncio.to_thread(inform_sync, dsn, Item("a"), opts)).outcome == "created"
 
 
 async def test_a_closed_connection_is_told_as_such(dsn: str, client: Client) -> None:
@@ -158,3 +174,88 @@ async def test_a_closed_connection_is_told_as_such(dsn: str, client: Client) -> 
         await connection.close()
         with pytest.raises(psycopg.OperationalError, match="closed"):
             await client.inform(Item("a"), connection=connection)
+
+
+# New namespaces
+
+
+async def nobody_waits_for(
+    dsn: str, namespace: str, inform_within: Callable[[AsyncConnection, InformOpts], Any]
+) -> None:
+    """A caller's transaction that stays open keeps nobody from its namespace."""
+    opts = InformOpts(namespace=namespace)
+    async with (
+        await psycopg.AsyncConnection.connect(dsn) as connection,
+        Client(dsn) as other,
+        asyncio.timeout(20),
+    ):
+        await inform_within(connection, opts)
+        assert (await other.inform(Item("other"), opts)).outcome == "created"
+        await other.control.set_namespace(namespace, NamespaceConfig(max_workers=1))
+        async with Client(dsn, Config(namespaces={namespace: NamespaceConfig()})):
+            await connection.rollback()
+        assert [row.object_id async for row in other.resources()] == ["other"]
+
+
+@pytest.mark.parametrize("namespace", ["default", "acme"])
+async def test_nobody_waits_for_the_first_inform_of_a_namespace(
+    dsn: str, client: Client, namespace: str
+) -> None:
+    async def inform(connection: AsyncConnection, opts: InformOpts) -> None:
+        await client.inform(Item("a"), opts, connection=connection)
+        await client.inform_many([Item("b")], opts, connection=connection)
+
+    await nobody_waits_for(dsn, namespace, inform)
+
+
+@pytest.mark.parametrize("namespace", ["default", "acme"])
+async def test_nobody_waits_for_the_first_inform_of_a_sync_client(dsn: str, namespace: str) -> None:
+    with SyncClient(dsn) as client, psycopg.connect(dsn) as connection:
+
+        async def inform(_: AsyncConnection, opts: InformOpts) -> None:
+            await asyncio.to_thread(client.inform, Item("a"), opts, connection=connection)
+
+        await nobody_waits_for(dsn, namespace, inform)
+        connection.rollback()
+
+
+async def test_a_namespace_that_the_callers_transaction_made_keeps_the_inform_only_for_a_moment(
+    dsn: str, client: Client
+) -> None:
+    opts = InformOpts(namespace="acme")
+    async with await psycopg.AsyncConnection.connect(dsn) as connection, asyncio.timeout(20):
+        await connection.execute("insert into delta.delta_namespace (name) values ('acme')")
+        await client.inform(Item("a"), opts, connection=connection)
+        await connection.commit()
+    assert [row.name for row in await client.control.namespaces()] == ["acme", "default"]
+
+
+@pytest.mark.parametrize("level", [*psycopg.IsolationLevel], ids=lambda one: one.name)
+async def test_a_new_namespace_does_not_fail_a_transaction_that_sees_what_was(
+    dsn: str, client: Client, level: psycopg.IsolationLevel
+) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await connection.set_isolation_level(level)
+        await connection.execute("select from delta.delta_namespace")
+        await client.inform(Item("a"), InformOpts(namespace="acme"), connection=connection)
+        await connection.commit()
+    assert [row.namespace async for row in client.resources()] == ["acme"]
+
+
+async def test_a_namespace_that_was_removed_is_made_known_again(
+    dsn: str, client: Client, observer: Observer
+) -> None:
+    opts = InformOpts(namespace="acme")
+    with SyncClient(dsn) as sync_client, psycopg.connect(dsn) as connection:
+        informs = [
+            lambda item: client.inform(item, opts),
+            lambda item: asyncio.to_thread(sync_client.inform, item, opts),
+            lambda item: asyncio.to_thread(sync_client.inform, item, opts, connection=connection),
+        ]
+        for number, inform in enumerate(informs):
+            await inform(Item(f"known-{number}"))
+            connection.commit()
+            assert await observer.do("delete from delta_namespace") == 2 - (number > 0)
+            await inform(Item(f"removed-{number}"))
+            connection.commit()
+            assert [row.name for row in await client.control.namespaces()] == ["acme"]

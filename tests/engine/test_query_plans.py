@@ -154,6 +154,7 @@ upserted: dict[str, Any] = keys | {
     "metadata_of_all": "{}",
     "generations": [],
     "guarded": False,
+    "names": ["n0", "n1", "n2", "n3"],
 }
 INFORMS = [
     _guarded("look-up", resource.LOOK_UP, KEY, **keys, with_objects=True),

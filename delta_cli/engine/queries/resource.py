@@ -11,6 +11,20 @@ where not exists (select from delta_namespace as known where known.name = given.
 on conflict (name) do nothing
 """
 
+# The same beside a caller's open transaction, which may itself be what stands in the way: then it
+# is given up soon.
+ENSURE_NAMESPACES_BESIDE: Final[LiteralString] = """
+with patience as materialized (
+    select set_config('lock_timeout', '1s', true)
+)
+insert into delta_namespace (name)
+select distinct given.name
+from unnest(%(namespaces)s::text[]) as given(name)
+cross join patience
+where not exists (select from delta_namespace as known where known.name = given.name)
+on conflict (name) do nothing
+"""
+
 # What an inform of each key would do, without writing. `verdict` says new, write, unchanged or
 # skipped; the stored object comes along where `compare()` is to be asked.
 LOOK_UP: Final[LiteralString] = """
@@ -45,7 +59,8 @@ left join lateral (
 # Where the caller has compared objects (`guarded`), a row is written only if its generation is
 # still the one that was compared: the inserted generation is that one plus 1. A column that is the
 # same for all rows comes once beside an empty array, which `unnest` fills with nulls: making arrays
-# is most of what a batch costs the client.
+# is most of what a batch costs the client. `are_known`: the batch's namespaces are there; a
+# transaction that sees the database as it was when it began cannot tell.
 UPSERT: Final[LiteralString] = """
 with given as materialized (
     select
@@ -82,6 +97,13 @@ with given as materialized (
     end
 ), controlled as materialized (
     select exists (select from delta_controller where kind = %(kind)s) as is_controlled
+), namespaces as materialized (
+    select
+        current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+        or not exists (
+            select from unnest(%(names)b::text[]) as given(name)
+            where not exists (select from delta_namespace as known where known.name = given.name)
+        ) as are_known
 )
 insert into delta_resource as stored (
     namespace, kind, object_id, state, generation, max_attempts, priority, due_at,
@@ -129,7 +151,9 @@ and case
         or stored.state = 'degraded'
         or (stored.state = 'synced' and %(process_existing)s)
 end
-returning stored.namespace, stored.object_id, stored.xmax = 0 as is_new
+returning
+    stored.namespace, stored.object_id, stored.xmax = 0 as is_new,
+    (select are_known from namespaces)
 """
 
 # One resource by its key.

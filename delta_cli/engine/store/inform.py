@@ -4,7 +4,7 @@ Written as steps, so that it joins a caller's own transaction on an async or a s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -41,9 +41,9 @@ class InformPolicy:
 
     `revive`: an inform of a deleted resource brings it back (a client's does, an informer's not).
     `expect` "unchanged": keys and hashes are sent first and objects only where needed; "new": the
-    stored hashes are not looked at before the insert. `known_namespaces` are those that need no
-    insert. `on_refused` is told of objects whose `compare()` is no good, which are passed over;
-    without it they raise InvalidObject.
+    stored hashes are not looked at before the insert. `known_namespaces` are those that most
+    likely need no insert. `on_refused` is told of objects whose `compare()` is no good, which are
+    passed over; without it they raise InvalidObject.
     """
 
     revive: bool = True
@@ -113,6 +113,14 @@ def _ensure_namespaces(batch: Sequence[Candidate], policy: InformPolicy) -> Step
     missing = {candidate.encoded.namespace for candidate in batch} - policy.known_namespaces
     if missing:
         yield Statement(queries.ENSURE_NAMESPACES, {"namespaces": sorted(missing)})
+
+
+def make_known_beside(namespaces: Iterable[str]) -> Steps[None]:
+    """Make namespaces known on a connection of our own, before a caller's transaction uses them.
+
+    Made there, they would hold up all who use them until that transaction ends.
+    """
+    yield Statement(queries.ENSURE_NAMESPACES_BESIDE, {"namespaces": sorted(namespaces)})
 
 
 def _inform_by_hash(batch: Sequence[Candidate], policy: InformPolicy) -> Steps[_Outcomes]:
@@ -227,11 +235,13 @@ def _upsert(
         return {}
     encoded = [candidate.encoded for candidate in batch]
     created = [one.created_at for one in encoded]
+    names = sorted({one.namespace for one in encoded})
     rows = yield Statement(
         queries.UPSERT,
         {
             "kind": encoded[0].kind,
             **column("namespaces", "namespace", [one.namespace for one in encoded]),
+            "names": names,
             "object_ids": [one.object_id for one in encoded],
             "objects": [one.json for one in encoded],
             "hashes": [one.hash for one in encoded],
@@ -248,9 +258,12 @@ def _upsert(
         },
         keep_plan=len(batch) == 1,
     )
+    if rows and not rows[0][-1]:
+        # Somebody has removed one that was taken for known: without it, nothing is claimed there.
+        yield Statement(queries.ENSURE_NAMESPACES, {"namespaces": names})
     return {
         (namespace, object_id): "created" if is_new else "updated"
-        for namespace, object_id, is_new in rows
+        for namespace, object_id, is_new, _ in rows
     }
 
 
