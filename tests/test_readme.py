@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_the_first_application_does_what_the_readme_says(application: Path, dsn:
         ["bob", "synced"],
     ]
     assert (application / "homes/bob/.forward").read_text() == "bob@hello.com"
+
+
+def test_the_readme_says_how_to_get_the_command_before_it_is_used() -> None:
+    beginning = README.partition("## An application")[0]
+    assert "`. .venv/bin/activate`" in beginning
+    (extra,) = re.findall(r"^pip install '/path/to/checkout\[(\w+)\]'$", beginning, re.MULTILINE)
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert extra in project["optional-dependencies"]
+    assert "delta" in project["scripts"]
 
 
 def test_informing_from_code_prints_what_the_readme_says(application: Path, dsn: str) -> None:
