@@ -13,6 +13,7 @@ from delta_cli.cli import output
 from delta_cli.cli.command import command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
+from delta_cli.cli.place import place_of
 from delta_cli.cli.repair import user_name
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
@@ -129,10 +130,9 @@ async def _show(
 ) -> ExitCode:
     from delta_cli.dash.options import Options
     from delta_cli.dash.running import run_dash
-    from delta_cli.engine.dsn import mask_dsn
 
     async with open_client(settings) as client:
-        options = Options(where=_place(mask_dsn(client.database.dsn), settings), **given)
+        options = Options(where=place_of(client), **given)
         if frame is None:
             return ExitCode(await run_dash(client, options))
         await _print_frame(client, options, *frame)
@@ -151,18 +151,6 @@ async def _print_frame(
         output.write_object(dash_record(snapshot), Format.JSON)
         return
     output.write_text(await draw_frame(client, options, size, as_svg=form is FrameFormat.SVG))
-
-
-def _place(masked_dsn: str, settings: Settings) -> str:
-    """Which database, in few words: user@host/name, and the schema where it is another."""
-    parts: dict[str, str] = {}
-    for part in shlex.split(masked_dsn):
-        name, _, value = part.partition("=")
-        parts[name] = value
-    user, host = parts.get("user", ""), parts.get("host", "")
-    place = f"{user}{'@' if user else ''}{host}/{parts.get('dbname', user)}"
-    schema = "" if settings.schema_name == "delta" else f" {settings.schema_name}"
-    return (place if masked_dsn else "the server of PG*") + schema
 
 
 def _size(text: str | None) -> tuple[int, int]:

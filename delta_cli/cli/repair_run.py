@@ -9,6 +9,7 @@ from delta_cli.cli import output, shapes
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.nearest import check_kind_known, check_namespace_known
 from delta_cli.cli.output import Format
+from delta_cli.cli.place import place_of
 from delta_cli.cli.progress import Advance, progress_bar
 from delta_cli.cli.talk import is_agreed, note
 from delta_cli.engine.client import Client
@@ -105,7 +106,9 @@ class RepairRun:
         """What to ask; None when there is nothing to do."""
         options = self._options
         if options.ids:
-            count, ids = f"{len(options.ids)}", list(options.ids)
+            # Those that are there: nobody is asked about what cannot be done.
+            ids = [row.object_id for row in await self._named(options.ids)]
+            count = f"{len(ids)}"
         else:
             rows = [row async for row in self._filtered(limit=_MOST_COUNTED + 1)]
             count = f"{len(rows)}" if len(rows) <= _MOST_COUNTED else f"more than {_MOST_COUNTED}"
@@ -115,7 +118,12 @@ class RepairRun:
             return None
         more = ", ..." if len(ids) > _SAMPLES else ""
         samples = f" ({', '.join(ids[:_SAMPLES])}{more})"
-        text = f"{self._repair.verb.capitalize()} {count} of kind {options.kind!r}{samples}?"
+        namespace = options.namespace
+        where = "every namespace" if namespace is None else f"namespace {namespace!r}"
+        text = (
+            f"{self._repair.verb.capitalize()} {count} of kind {options.kind!r}{samples} "
+            f"in {where} of {place_of(self._client)}?"
+        )
         return _Question(text, options.kind if len(ids) > _MANY else None)
 
     async def _records(self) -> AsyncIterator[dict[str, Any]]:

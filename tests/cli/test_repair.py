@@ -103,6 +103,12 @@ def test_without_a_terminal_what_asks_is_refused(
     assert states(rows) == WORKED
 
 
+def test_nobody_is_asked_about_an_id_that_is_not_there(worked: Here) -> None:
+    done = worked("delete", "item", "nobody").expect(5)
+    assert "missing" in done.out
+    assert "nobody is here to answer" not in done.err
+
+
 def test_a_dry_run_shows_and_changes_nothing(worked: Here, rows: Rows) -> None:
     done = worked("delete", "item", "--all", "--dry-run", "-o", "json").expect(0)
     assert len(done.json()) == 4
@@ -112,11 +118,14 @@ def test_a_dry_run_shows_and_changes_nothing(worked: Here, rows: Rows) -> None:
 
 def test_the_question_is_asked_on_the_terminal(drained: CommandLine, rows: Rows) -> None:
     code, shown = drained.on_terminal("delete", "item", "a", typed="n\n")
-    assert (code, "Delete 1 of kind 'item' (a)? [y/N]" in shown) == (1, True)
+    assert (code, "Delete 1 of kind 'item' (a) in namespace 'default' of" in shown) == (1, True)
     assert "nothing was changed" in shown
     assert states(rows) == WORKED
     code, shown = drained.on_terminal("retry", "item", "--all", typed="y\n")
-    assert (code, "Retry 2 of kind 'item' (bad, failing)? [y/N]" in shown) == (0, True)
+    assert (code, "Retry 2 of kind 'item' (bad, failing) in every namespace of" in shown) == (
+        0,
+        True,
+    )
     assert states(rows) == {**WORKED, "bad": "scheduled", "failing": "scheduled"}
 
 
