@@ -88,8 +88,8 @@ class Client:
         self._runtime: Runtime | None = None
         self._working: asyncio.Task[WorkerSummary] | None = None
         self._ticks: Ticks | None = None
-        # A guess: what an inform writes says whether it holds. The schema brings the default.
-        self._known_namespaces: frozenset[str] = frozenset({DEFAULT_NAMESPACE})
+        # A guess: what an inform writes says whether it holds.
+        self._known_namespaces: frozenset[str] = frozenset()
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
         self._subscriptions: WeakSet[Subscription] = WeakSet()
         self._changes: Changes | None = None

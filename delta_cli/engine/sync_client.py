@@ -59,8 +59,8 @@ class SyncClient:
             )
         self.dsn: str = source.dsn
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
-        # A guess: what an inform writes says whether it holds. The schema brings the default.
-        self._known_namespaces: frozenset[str] = frozenset({DEFAULT_NAMESPACE})
+        # A guess: what an inform writes says whether it holds.
+        self._known_namespaces: frozenset[str] = frozenset()
         self._pool_or_none: ConnectionPool[AnyConnection] | None = None
 
     def __repr__(self) -> str:
