@@ -96,7 +96,7 @@ async def test_a_commit_of_the_caller_makes_it(dsn: str, client: Client) -> None
     assert [row.object_id async for row in client.resources()] == ["a", "b", "c"]
 
 
-async def test_a_new_namespace_goes_with_the_rollback_and_comes_again(
+async def test_a_new_namespace_is_there_once_after_a_rollback_and_another_inform(
     dsn: str, client: Client, observer: Observer
 ) -> None:
     opts = InformOpts(namespace="acme")
