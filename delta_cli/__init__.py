@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "backoff": ("ExponentialBackoff", "RetryPolicy"),
+    "changes": ("Change",),
     "client": ("Client",),
     "config": ("Config",),
     "context": ("client_from_context",),
@@ -104,7 +105,6 @@ _HOMES = {
     "locks": ("AdvisoryLocker",),
     "model": (
         "AttemptError",
-        "Change",
         "ControllerRow",
         "Event",
         "EventCategory",
