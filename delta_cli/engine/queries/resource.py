@@ -270,8 +270,8 @@ select
 
 # An operator's repair of one batch of rows. Rows in another state are left alone; each row that is
 # changed gets its event with the actor, when the transaction commits: it may be a caller's own, and
-# must not keep the log from others until then. Rows held by somebody are waited for, in the order of
-# ids.
+# must not keep the log from others until then. Rows held by somebody are waited for, in the order
+# of ids.
 REPAIR: Final[LiteralString] = """
 with picked as materialized (
     select id
