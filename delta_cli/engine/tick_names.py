@@ -62,7 +62,7 @@ def check_interval(name: str, value: object) -> timedelta:
     if not timedelta(0) < value <= MAX_TICK_INTERVAL:
         raise ConfigError(
             f"interval of tick {name!r} must be longer than zero and at most "
-            f"{MAX_TICK_INTERVAL.days} days, got {value}"
+            f"{MAX_TICK_INTERVAL.days} days, got {value.total_seconds():g} s"
         )
     return value
 
