@@ -115,9 +115,7 @@ async def test_passes_keep_no_plans(database: Database) -> None:
     assert row == (0,)
 
 
-async def collide(
-    dsn: str, database: Database, outcome: Outcome, change: LiteralString
-) -> Written:
+async def collide(dsn: str, database: Database, outcome: Outcome, change: LiteralString) -> Written:
     """Complete while another transaction changes the row and commits."""
     for _ in range(TRIES):
         async with (

@@ -274,7 +274,8 @@ async def test_an_inform_in_the_foreground_is_refused_while_its_kind_is_paused(d
     controller = item_controller(Stage(opened=True).work, inform=lambda _: [])
     async with Client(dsn, quick_config(controller)) as client:
         await client.control.pause("kind", "item", reason="a flood", actor="ann")
-        with pytest.raises(StateConflict, match=r"'item' is paused since .* by ann: a flood") as refused:
+        told = r"'item' is paused since .* by ann: a flood"
+        with pytest.raises(StateConflict, match=told) as refused:
             await client.schedule_inform("item", run_foreground=True)
         assert refused.value.hint == "let it go on: delta resume kind item"
         assert await client.control.inform_runs() == []
