@@ -10,7 +10,7 @@ from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_record
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.tables import cell
+from delta_cli.cli.tables import sentence
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.cli.workers import write_workers
 from delta_cli.engine.states import ResourceState
@@ -58,7 +58,7 @@ def _write(status: "Status", output_format: Format) -> None:
 def _write_pauses(status: "Status", output_format: Format) -> None:
     """What is held back comes first: it is what nobody thinks of at night."""
     for pause in status.pauses:
-        output.write_text(cell(pause.told, markdown=output_format is Format.MARKDOWN))
+        output.write_text(sentence(pause.told, markdown=output_format is Format.MARKDOWN))
     if status.pauses:
         output.write_text("")
 

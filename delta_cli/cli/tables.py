@@ -86,6 +86,12 @@ def cell(value: Any, *, markdown: bool = False) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", text) if markdown else text
 
 
+def sentence(text: str, *, markdown: bool) -> str:
+    """Text beside a table, safe to show. On a terminal it takes more lines instead of being cut."""
+    shown = cell(text, markdown=markdown)
+    return wrap_to_width(shown, terminal_width()) if sys.stdout.isatty() else shown
+
+
 def dropped(
     columns: Sequence[str], cells: list[list[str]], width: int, droppable: Sequence[str]
 ) -> tuple[Sequence[str], list[list[str]]]:

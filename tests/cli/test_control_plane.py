@@ -205,7 +205,7 @@ def test_what_is_not_named_stays_and_none_clears(quick: Here) -> None:
     [
         (("set", "eu", "--expiry-ttl", "soon"), "--expiry-ttl 'soon' is not a duration"),
         (("set", "eu", "--expiry-ttl", "99999d"), "expiry_ttl of namespace 'eu' must be at most"),
-        (("set", "eu", "--max-workers", "0"), "max_workers must be a whole number from 1"),
+        (("set", "eu", "--max-workers", "0"), "--max-workers must be a whole number from 1"),
         (("set", "eu", "--max-workers", "10001"), "from 1 to 10000, got 10001"),
         (("set", "eu", "--fleet-max-workers", "many"), "--fleet-max-workers 'many' is not a whole"),
         (("set", "eu", "--synced-retention", "1h"), "exclude each other"),

@@ -160,7 +160,7 @@ async def test_a_completion_does_so_also_for_a_role_with_an_isolation_of_its_own
 async def test_a_completion_that_waited_for_a_rescue_changes_nothing(
     dsn: str, database: Database, observer: Observer, outcomes: list[Outcome]
 ) -> None:
-    assert await collide(dsn, database, outcomes[0], RESCUE) == set()
+    assert await collide(dsn, database, outcomes[0], RESCUE) == {}
     row: dict[str, Any] = await observer.resource("item-1")
     assert (row["state"], row["synced_at"]) == ("pending", None)
     assert await observer.events() == []
