@@ -4,6 +4,9 @@ import json
 import os
 import select
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -30,6 +33,11 @@ def full_log(delta: CommandLine, dsn: str, inform: Inform) -> CommandLine:
     return delta
 
 
+def is_asleep(process: subprocess.Popen[str]) -> bool:
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]
+    return state == "S"
+
+
 class Reader:
     """Reads nothing of a pipe until it is told to."""
 
@@ -42,8 +50,11 @@ class Reader:
         with os.fdopen(self.reading) as lines:
             return lines.read()
 
-    def wait_until_full(self) -> None:
+    def wait_until_full(self, process: subprocess.Popen[str]) -> None:
+        """Until the pipe takes no more, and who writes to it has noticed."""
         until(lambda: not select.select([], [self.writing], [], 0)[1])
+        if sys.platform == "linux":
+            until(lambda: is_asleep(process))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +72,7 @@ def test_a_reader_that_stands_still_keeps_no_signal_waiting(
 ) -> None:
     reader = Reader()
     with full_log.started(*words.split(), stdout=reader.writing) as process:
-        reader.wait_until_full()
+        reader.wait_until_full(process)
         process.send_signal(number)
         done = ended(process).expect(code)
     assert reader.read()
@@ -72,7 +83,7 @@ def test_what_a_reader_did_not_take_is_printed_again(full_log: CommandLine) -> N
     words = ("subscribe", "--name", "audit", "-o", "jsonl")
     reader = Reader()
     with full_log.started(*words, "--since", "0", stdout=reader.writing) as process:
-        reader.wait_until_full()
+        reader.wait_until_full(process)
         process.send_signal(signal.SIGINT)
         ended(process).expect(130)
     first = [json.loads(line)["id"] for line in reader.read().splitlines()]
@@ -85,7 +96,7 @@ def test_a_reader_that_goes_on_gets_everything(full_log: CommandLine) -> None:
     words = ("subscribe", "--since", "0", "-o", "jsonl", "--limit", str(EVENTS))
     reader = Reader()
     with full_log.started(*words, stdout=reader.writing) as process:
-        reader.wait_until_full()
+        reader.wait_until_full(process)
         text = reader.read()
         ended(process).expect(0)
     assert len(text.splitlines()) == EVENTS
