@@ -19,7 +19,6 @@ from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import ConfigError, NotFound
 from delta_cli.engine.model import PauseScope
-from delta_cli.engine.settings import check_positive
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -127,15 +126,10 @@ async def _list(settings: Settings, output_format: Format) -> None:
 def _duration(text: str | None) -> "timedelta | None":
     if text is None:
         return None
-    from delta_cli.engine.control import LONGEST_PAUSE
+    from delta_cli.engine.control import check_lasting
 
     duration = parse_duration(text, "--for")
-    check_positive("--for", duration)
-    if duration > LONGEST_PAUSE:
-        raise ConfigError(
-            f"--for must be at most {LONGEST_PAUSE.days} days, got {text}",
-            hint="without it, the pause lasts until it is resumed",
-        )
+    check_lasting("--for", duration)
     return duration
 
 

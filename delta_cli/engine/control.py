@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from delta_cli.engine.errors import ConfigError, NotFound, StateConflict
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
 from delta_cli.engine.model import (
     ControllerRow,
@@ -25,7 +26,7 @@ from delta_cli.engine.settings import DEFAULT_NAMESPACE, NamespaceConfig
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import cancels, namespaces, pauses, read, registry, runs
 
-LONGEST_PAUSE: Final = timedelta(days=3_650)
+_LONGEST_PAUSE: Final = timedelta(days=3_650)
 _LONGEST_TEXT: Final = 1_000
 #: Names that are told when one is not known.
 _MOST_NAMES: Final = 20
@@ -63,14 +64,9 @@ class ControlPlane:
         _check_text("name", name)
         _check_text("reason", reason)
         _check_text("actor", actor)
-        if not isinstance(lasting, timedelta | None):
-            raise ConfigError(f"lasting must be a timedelta or None, got {lasting!r}")
-        if lasting is not None and not timedelta(0) < lasting <= LONGEST_PAUSE:
-            raise ConfigError(
-                f"lasting must be longer than zero and at most {LONGEST_PAUSE.days} days, "
-                f"got {lasting}",
-                hint="without it, the pause lasts until it is resumed",
-            )
+        check_argument("lasting", lasting, timedelta | None)
+        if lasting is not None:
+            check_lasting("lasting", lasting)
         steps = pauses.pause_steps(where, name, reason=reason, actor=actor, lasting=lasting)
         pause = await self._session.run(steps)
         if pause is None:
@@ -160,8 +156,7 @@ class ControlPlane:
         They hold from the next claim and the next pass on, until an application that configures
         this namespace starts.
         """
-        if not isinstance(config, NamespaceConfig):
-            raise ConfigError(f"config must be a NamespaceConfig, got {config!r}")
+        check_argument("config", config, NamespaceConfig)
         settings = {field.name: getattr(config, field.name) for field in fields(config)}
         return await self.change_namespace(name, settings)
 
@@ -216,6 +211,16 @@ def _scope(scope: PauseScope | str) -> PauseScope:
         raise ConfigError(
             f"scope must be one of {', '.join(PauseScope)}, got {str(scope)!r}"
         ) from None
+
+
+def check_lasting(name: str, lasting: timedelta) -> None:
+    """Refuse how long a pause is to last, by the name under which that was given."""
+    if timedelta(0) < lasting <= _LONGEST_PAUSE:
+        return
+    most = f"at most {_LONGEST_PAUSE.days} days"
+    needed = most if lasting > _LONGEST_PAUSE else "longer than zero"
+    hint = "without it, the pause lasts until it is resumed"
+    raise ConfigError(f"{name} must be {needed}, got {lasting}", hint=hint)
 
 
 def _check_text(name: str, value: object) -> None:
