@@ -14,7 +14,7 @@ from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotF
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.model import Event, EventGap
-from delta_cli.engine.settings import check_kind
+from delta_cli.engine.settings import check_kind, check_zoned
 from delta_cli.engine.store import events
 from delta_cli.engine.store.events import EventFilter
 
@@ -261,11 +261,7 @@ def _check_after(after: object) -> None:
     if after is None:
         return
     if isinstance(after, datetime):
-        if after.utcoffset() is None:
-            raise ConfigError(
-                f"after must carry a time zone, got {after}",
-                hint="use datetime.now(UTC), or .replace(tzinfo=...)",
-            )
+        check_zoned("after", after)
     elif isinstance(after, bool) or not isinstance(after, int):
         raise ConfigError(
             f"after must be the id of an event or a datetime, got {after!r}",

@@ -91,6 +91,15 @@ def check_positive(name: str, value: timedelta) -> None:
         raise ConfigError(f"{name} must be longer than zero, got {value.total_seconds():g} s")
 
 
+def check_zoned(name: str, value: datetime) -> None:
+    """Refuse a time without a zone: nobody knows which moment it is."""
+    if value.utcoffset() is None:
+        raise ConfigError(
+            f"{name} must carry a time zone, got {value}",
+            hint="use datetime.now(UTC), or .replace(tzinfo=...)",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class InformOpts:
     """How one object is stored. An object may offer its own as `inform_opts()`.
@@ -161,8 +170,8 @@ class InformOptions:
         check_fields(self)
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be 1 or more, got {self.limit!r}")
-        if self.after is not None and self.after.tzinfo is None:
-            raise ConfigError(f"after must carry a time zone, got {self.after.isoformat()}")
+        if self.after is not None:
+            check_zoned("after", self.after)
 
 
 @dataclass(frozen=True, slots=True)
