@@ -91,11 +91,7 @@ def typed_decoder(controllers: "Controllers", kind: str) -> Decode:
     object_type = controllers.object_type(kind)
 
     def decode(data: bytes) -> Any:
-        value = _parse(data)  # says better where JSON is broken
-        if isinstance(value, list):
-            raise InvalidObject(
-                "a JSON object is needed, got an array", field="object", hint=_ARRAY
-            )
+        _parse(data)  # says better where JSON is broken
         return object_type.decode(data)
 
     return decode
@@ -108,9 +104,8 @@ def raw_decoder(kind: str, *, id_field: str, opts: "InformOpts | None", max_byte
     def decode(data: bytes) -> Any:
         value = _parse(data)
         if not isinstance(value, dict):
-            hint = _ARRAY if isinstance(value, list) else _FORM
             raise InvalidObject(
-                f"a JSON object is needed, got {_type_name(value)}", field="object", hint=hint
+                f"a JSON object is needed, got {_type_name(value)}", field="object", hint=_FORM
             )
         if id_field not in value:
             raise InvalidObject(
@@ -125,7 +120,7 @@ def raw_decoder(kind: str, *, id_field: str, opts: "InformOpts | None", max_byte
 
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data)
+        value = json.loads(data)
     except UnicodeDecodeError as error:
         raise InvalidObject(f"not UTF-8: {error.reason}", field="object") from error
     except RecursionError as error:
@@ -134,6 +129,9 @@ def _parse(data: bytes) -> Any:
         raise InvalidObject(
             f"not JSON: {error}", field="object", hint=_ARRAY if _is_array(data) else _FORM
         ) from error
+    if isinstance(value, list):
+        raise InvalidObject("a JSON object is needed, got an array", field="object", hint=_ARRAY)
+    return value
 
 
 def _is_array(data: bytes) -> bool:
@@ -141,5 +139,5 @@ def _is_array(data: bytes) -> bool:
 
 
 def _type_name(value: Any) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
