@@ -7,6 +7,7 @@ right here, and planning a claim afresh costs as much as claiming.
 
 import asyncio
 import logging
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -185,9 +186,7 @@ class Database:
         }
 
     async def _check(self, connection: Connection) -> None:
-        """Prove that a connection lives, unless it did so a moment ago: that costs a round trip."""
-        if time.monotonic() - self._used.get(connection, 0.0) > _FRESH_S:
-            await AsyncConnectionPool.check_connection(connection)
+        await _prove_living(connection, self._used.get(connection, 0.0))
 
     async def _configure(self, connection: Connection) -> None:
         if isinstance(connection, PooledConnection):
@@ -225,9 +224,9 @@ class LastingConnection:
             await kept.close()
 
     async def _living(self) -> Connection:
-        if self._kept is not None and time.monotonic() - self._used > _FRESH_S:
+        if self._kept is not None:
             try:
-                await AsyncConnectionPool.check_connection(self._kept)
+                await _prove_living(self._kept, self._used)
             except psycopg.Error:
                 await self.close()
         if self._kept is None:
@@ -235,19 +234,51 @@ class LastingConnection:
         return self._kept
 
 
+async def _prove_living(connection: Connection, used: float) -> None:
+    """Raise psycopg.Error for a connection that broke; `used`: its last use, time.monotonic().
+
+    One that worked a moment ago is asked, which costs a round trip, only if the server has sent
+    something since: that is how the end of a session shows.
+    """
+    if time.monotonic() - used > _FRESH_S or _has_unread(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_unread(connection: Connection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFailed:
     """Why no connection came about, with what to do, and without any password."""
-    where = mask_dsn(dsn) or "the server that libpq's PG* variables name"
-    lines = (line.strip() for line in mask_secrets(str(error)).splitlines())
-    # libpq's last line is often a question, which the hint asks better.
-    reason = [line for line in lines if line and not line.startswith("Is the server running")]
-    detail = reason[-1] if reason else type(error).__name__
+    detail = _reason(error)
     hint = "is the server running, and is the address right?"
     if isinstance(error, errors.InvalidPassword) or "password" in detail:
         hint = "check the user's password, or use a passfile"
     elif isinstance(error, errors.InvalidCatalogName) or "does not exist" in detail:
         hint = "create the database or role, or name another with --dsn"
-    return ConnectionFailed(f"cannot connect to {where}: {detail}", hint=hint)
+    return ConnectionFailed(f"cannot connect to {_place(dsn)}: {detail}", hint=hint)
+
+
+def describe_lost_connection(error: BaseException, dsn: str) -> ConnectionFailed:
+    """That a connection broke under a statement, without any password."""
+    return ConnectionFailed(
+        f"lost the connection to {_place(dsn)}: {_reason(error)}",
+        hint="what was asked for may or may not be done: look, or ask again",
+    )
+
+
+def _place(dsn: str) -> str:
+    return mask_dsn(dsn) or "the server that libpq's PG* variables name"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return mask_secrets(error.diag.message_primary)
+    # libpq indents its guesses and questions, which the hints put better.
+    lines = [line for line in mask_secrets(str(error)).splitlines() if line[:1].strip()]
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 def is_unconnected(error: BaseException) -> bool:

@@ -4,7 +4,11 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from delta_cli.engine.database import describe_connection_error, is_unconnected
+from delta_cli.engine.database import (
+    describe_connection_error,
+    describe_lost_connection,
+    is_unconnected,
+)
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import DeltaError, InvalidObject, SchemaBehind
 
@@ -38,7 +42,7 @@ def not_text(error: UnicodeEncodeError) -> InvalidObject:
 
 def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:
     if is_unconnected(error):
-        return describe_connection_error(error, dsn)
+        return describe_lost_connection(error, dsn)
     told = mask_secrets(error.diag.message_primary or str(error))
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
         return SchemaBehind(f"schema {schema!r} is not set up: {told}", hint="run: delta migrate")

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from delta_cli import Client, Config, NamespaceConfig, SyncClient
-from delta_cli.engine.database import Database
+from delta_cli import Client, Config, ConnectionFailed, NamespaceConfig, SyncClient
+from delta_cli.engine.database import Database, LastingConnection, describe_lost_connection
 from tests.support.engine import Item
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -52,6 +52,52 @@ async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
         return await observer.value(query) == 0
 
     await eventually(none_is_left)
+
+
+async def test_a_session_that_the_server_ended_a_moment_ago_is_not_used_again(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever pace this machine has, no connection is asked because it rested for long.
+    monkeypatch.setattr("delta_cli.engine.database._FRESH_S", 3600.0)
+    database = Database(dsn, application_name="ended", max_connections=1)
+    await database.open()
+    lasting = LastingConnection(database)
+    async with database.connection() as one, lasting.use() as other:
+        before = {one.info.backend_pid, other.info.backend_pid}
+    await observer.do(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+        " where application_name = 'ended'"
+    )
+    async with database.connection() as one, lasting.use() as other:
+        for connection in (one, other):
+            await connection.execute("select 1")
+        assert before.isdisjoint({one.info.backend_pid, other.info.backend_pid})
+    await lasting.close()
+    await database.close()
+
+
+async def test_a_connection_that_breaks_under_a_call_is_told_as_lost(
+    dsn: str, observer: Observer
+) -> None:
+    await observer.do(
+        "create function delta.end_session() returns trigger language plpgsql as"
+        " 'begin perform pg_terminate_backend(pg_backend_pid()); return new; end';"
+        "create trigger end_session before insert on delta.delta_resource"
+        " for each row execute function delta.end_session()"
+    )
+    async with Client(dsn) as client:
+        with pytest.raises(ConnectionFailed, match=r"^lost the connection to .*: terminating"):
+            await client.inform(Item("a"))
+
+
+def test_what_libpq_guesses_is_not_taken_for_the_reason() -> None:
+    error = psycopg.OperationalError(
+        "server closed the connection unexpectedly\n"
+        "\tThis probably means the server terminated abnormally\n"
+        "\tbefore or while processing the request."
+    )
+    lost = describe_lost_connection(error, "host=db1")
+    assert str(lost) == "lost the connection to host=db1: server closed the connection unexpectedly"
 
 
 async def test_text_is_utf_8_whatever_the_environment_the_dsn_or_the_database_says(
