@@ -37,29 +37,29 @@ if TYPE_CHECKING:
     from delta_cli.engine.errors import WaitTimeout as WaitTimeout
     from delta_cli.engine.events import Subscription as Subscription
     from delta_cli.engine.locks import AdvisoryLocker as AdvisoryLocker
-    from delta_cli.engine.model import AttemptError as AttemptError
-    from delta_cli.engine.model import ControllerRow as ControllerRow
-    from delta_cli.engine.model import Event as Event
-    from delta_cli.engine.model import EventCategory as EventCategory
-    from delta_cli.engine.model import EventGap as EventGap
-    from delta_cli.engine.model import InformCounts as InformCounts
-    from delta_cli.engine.model import InformResult as InformResult
-    from delta_cli.engine.model import InformRun as InformRun
-    from delta_cli.engine.model import InformRunState as InformRunState
-    from delta_cli.engine.model import NamespaceRow as NamespaceRow
-    from delta_cli.engine.model import Pause as Pause
-    from delta_cli.engine.model import PauseScope as PauseScope
-    from delta_cli.engine.model import QuotaRow as QuotaRow
-    from delta_cli.engine.model import Resource as Resource
-    from delta_cli.engine.model import ResourceRow as ResourceRow
-    from delta_cli.engine.model import SkipReason as SkipReason
-    from delta_cli.engine.model import Status as Status
-    from delta_cli.engine.model import SubscriptionRow as SubscriptionRow
-    from delta_cli.engine.model import TickOutcome as TickOutcome
-    from delta_cli.engine.model import TickRow as TickRow
-    from delta_cli.engine.model import TickRun as TickRun
-    from delta_cli.engine.model import WorkerHealth as WorkerHealth
-    from delta_cli.engine.model import WorkerRow as WorkerRow
+    from delta_cli.engine.model.event import Event as Event
+    from delta_cli.engine.model.event import EventCategory as EventCategory
+    from delta_cli.engine.model.event import EventGap as EventGap
+    from delta_cli.engine.model.event import SubscriptionRow as SubscriptionRow
+    from delta_cli.engine.model.fleet import ControllerRow as ControllerRow
+    from delta_cli.engine.model.fleet import NamespaceRow as NamespaceRow
+    from delta_cli.engine.model.fleet import QuotaRow as QuotaRow
+    from delta_cli.engine.model.fleet import WorkerRow as WorkerRow
+    from delta_cli.engine.model.inform import InformCounts as InformCounts
+    from delta_cli.engine.model.inform import InformResult as InformResult
+    from delta_cli.engine.model.inform import InformRun as InformRun
+    from delta_cli.engine.model.inform import InformRunState as InformRunState
+    from delta_cli.engine.model.pause import Pause as Pause
+    from delta_cli.engine.model.pause import PauseScope as PauseScope
+    from delta_cli.engine.model.resource import Resource as Resource
+    from delta_cli.engine.model.resource_row import AttemptError as AttemptError
+    from delta_cli.engine.model.resource_row import ResourceRow as ResourceRow
+    from delta_cli.engine.model.status import Status as Status
+    from delta_cli.engine.model.tick import SkipReason as SkipReason
+    from delta_cli.engine.model.tick import TickOutcome as TickOutcome
+    from delta_cli.engine.model.tick import TickRow as TickRow
+    from delta_cli.engine.model.tick import TickRun as TickRun
+    from delta_cli.engine.model.tick import WorkerHealth as WorkerHealth
     from delta_cli.engine.runtime import WorkerSummary as WorkerSummary
     from delta_cli.engine.settings import InformOptions as InformOptions
     from delta_cli.engine.settings import InformOpts as InformOpts
@@ -103,31 +103,14 @@ _HOMES = {
     ),
     "events": ("Subscription",),
     "locks": ("AdvisoryLocker",),
-    "model": (
-        "AttemptError",
-        "ControllerRow",
-        "Event",
-        "EventCategory",
-        "EventGap",
-        "InformCounts",
-        "InformResult",
-        "InformRun",
-        "InformRunState",
-        "NamespaceRow",
-        "Pause",
-        "PauseScope",
-        "QuotaRow",
-        "Resource",
-        "ResourceRow",
-        "SkipReason",
-        "Status",
-        "SubscriptionRow",
-        "TickOutcome",
-        "TickRow",
-        "TickRun",
-        "WorkerHealth",
-        "WorkerRow",
-    ),
+    "model.event": ("Event", "EventCategory", "EventGap", "SubscriptionRow"),
+    "model.fleet": ("ControllerRow", "NamespaceRow", "QuotaRow", "WorkerRow"),
+    "model.inform": ("InformCounts", "InformResult", "InformRun", "InformRunState"),
+    "model.pause": ("Pause", "PauseScope"),
+    "model.resource": ("Resource",),
+    "model.resource_row": ("AttemptError", "ResourceRow"),
+    "model.status": ("Status",),
+    "model.tick": ("SkipReason", "TickOutcome", "TickRow", "TickRun", "WorkerHealth"),
     "runtime": ("WorkerSummary",),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),

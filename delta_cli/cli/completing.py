@@ -62,7 +62,7 @@ ticks = _complete("tick")
 
 
 def _categories(ctx: Any, incomplete: str) -> list[str]:  # noqa: ARG001 - by this name typer gives it
-    from delta_cli.engine.model import EventCategory
+    from delta_cli.engine.model.event import EventCategory
 
     return [category for category in EventCategory if category.startswith(incomplete)]
 

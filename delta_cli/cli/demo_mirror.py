@@ -15,7 +15,9 @@ from delta_cli.cli.progress import Advance
 from delta_cli.cli.talk import note, warn
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.informing import objects_of
-from delta_cli.engine.model import InformCounts, PauseScope, ResourceRow
+from delta_cli.engine.model.inform import InformCounts
+from delta_cli.engine.model.pause import PauseScope
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.settings import InformOptions, NamespaceConfig
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.read import ResourceFilter

@@ -20,7 +20,7 @@ from delta_cli.engine.settings import DEFAULT_NAMESPACE, DEFAULT_PRIORITY, Infor
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
-    from delta_cli.engine.model import InformCounts
+    from delta_cli.engine.model.inform import InformCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run, say, warn
 from delta_cli.engine.errors import ConfigError, NotFound, WaitTimeout
-from delta_cli.engine.model import InformRun, InformRunState
+from delta_cli.engine.model.inform import InformRun, InformRunState
 from delta_cli.engine.settings import InformOptions
 
 if TYPE_CHECKING:

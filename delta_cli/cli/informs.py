@@ -17,7 +17,7 @@ from delta_cli.engine.errors import NotFound
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
-    from delta_cli.engine.model import InformRun
+    from delta_cli.engine.model.inform import InformRun
 
 _TABLE: Final = (
     "id",

@@ -9,7 +9,7 @@ from delta_cli.engine.settings import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
-    from delta_cli.engine.model import PauseScope
+    from delta_cli.engine.model.pause import PauseScope
 
 #: Names that are told when one is not known.
 _MOST_NAMES: Final = 20
@@ -33,7 +33,7 @@ def unknown(what: str, name: str, names: Collection[str]) -> NotFound:
 
 async def check_kind_known(client: "Client", kind: str) -> None:
     """Refuse a kind that has neither a controller nor a resource. Raises NotFound."""
-    from delta_cli.engine.model import PauseScope
+    from delta_cli.engine.model.pause import PauseScope
     from delta_cli.engine.store.read import ResourceFilter
 
     async for _ in client.resources(ResourceFilter(kind=kind), limit=1):
@@ -43,7 +43,7 @@ async def check_kind_known(client: "Client", kind: str) -> None:
 
 async def check_namespace_known(client: "Client", namespace: str | None) -> None:
     """Refuse a namespace that is not there; the default one always is. Raises NotFound."""
-    from delta_cli.engine.model import PauseScope
+    from delta_cli.engine.model.pause import PauseScope
 
     if namespace not in (None, DEFAULT_NAMESPACE):
         await check_known(client, PauseScope.NAMESPACE, namespace)

@@ -18,7 +18,7 @@ from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.engine.errors import ConfigError, NotFound
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 
 if TYPE_CHECKING:
     from datetime import timedelta

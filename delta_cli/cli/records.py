@@ -8,20 +8,13 @@ from delta_cli.cli import shapes
 
 if TYPE_CHECKING:  # declaring the commands must not load the engine
     from delta_cli.engine.changes import Change
-    from delta_cli.engine.model import (
-        AttemptError,
-        ControllerRow,
-        Event,
-        InformRun,
-        KindStatus,
-        NamespaceRow,
-        Pause,
-        ResourceRow,
-        Status,
-        TickRow,
-        TickRun,
-        WorkerRow,
-    )
+    from delta_cli.engine.model.event import Event
+    from delta_cli.engine.model.fleet import ControllerRow, NamespaceRow, WorkerRow
+    from delta_cli.engine.model.inform import InformRun
+    from delta_cli.engine.model.pause import Pause
+    from delta_cli.engine.model.resource_row import AttemptError, ResourceRow
+    from delta_cli.engine.model.status import KindStatus, Status
+    from delta_cli.engine.model.tick import TickRow, TickRun
 
 Values = dict[str, Any]
 

@@ -14,7 +14,7 @@ from delta_cli.cli.progress import Advance, progress_bar
 from delta_cli.cli.talk import is_agreed, note
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import ConfigError
-from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import DELETE, INVALIDATE, RETRY, Repair

@@ -32,7 +32,7 @@ from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
-    from delta_cli.engine.model import ResourceRow
+    from delta_cli.engine.model.resource_row import ResourceRow
     from delta_cli.engine.store.read import ResourceFilter
 
 NamespaceFilter = Annotated[

@@ -16,7 +16,7 @@ from delta_cli.cli.workers import write_workers
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
-    from delta_cli.engine.model import KindStatus, Status
+    from delta_cli.engine.model.status import KindStatus, Status
 
 _STATES = tuple(state.value for state in ResourceState)
 _COLUMNS = ("kind", "namespace", "paused", *_STATES, "due", "oldest_due_at")

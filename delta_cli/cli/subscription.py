@@ -19,7 +19,7 @@ from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.streamed_table import TIME_OF_DAY, Narrowing
 from delta_cli.cli.talk import note, warn
-from delta_cli.engine.model import EventGap
+from delta_cli.engine.model.event import EventGap
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client

@@ -24,7 +24,7 @@ from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 from delta_cli.engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from delta_cli.engine.model import TickRow
+    from delta_cli.engine.model.tick import TickRow
 
 _LAST: Final = 20
 

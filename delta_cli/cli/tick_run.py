@@ -17,7 +17,7 @@ from delta_cli.cli.talk import note, note_dry_run
 from delta_cli.cli.text import harmless
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import DeltaError, NotFound
-from delta_cli.engine.model import SkipReason, TickOutcome, TickRow
+from delta_cli.engine.model.tick import SkipReason, TickOutcome, TickRow
 from delta_cli.engine.store.locks import LockHolder, holder_of
 from delta_cli.engine.tick_names import BUILT_IN_TICKS
 from delta_cli.engine.ticks.passes import PASS_FAILED

@@ -25,7 +25,7 @@ from delta_cli.engine.states import ResourceState
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
     from delta_cli.engine.config import Config
-    from delta_cli.engine.model import Status
+    from delta_cli.engine.model.status import Status
     from delta_cli.engine.runtime import WorkerSummary
 
 log = logging.getLogger(__name__)

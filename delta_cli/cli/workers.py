@@ -14,7 +14,7 @@ from delta_cli.cli.settings import Settings
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 
 if TYPE_CHECKING:
-    from delta_cli.engine.model import WorkerRow
+    from delta_cli.engine.model.fleet import WorkerRow
 
 
 async def list_workers(

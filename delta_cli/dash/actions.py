@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 from delta_cli.engine.states import (
     DELETABLE,
     INVALIDATABLE,

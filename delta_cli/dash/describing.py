@@ -13,7 +13,8 @@ from delta_cli.dash.event_lines import event_word
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import OF_STATE, Piece, Tone, text_of
 from delta_cli.dash.words import clock, milliseconds, moment, shown, since, until
-from delta_cli.engine.model import AttemptError, Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import AttemptError, ResourceRow
 
 PANES: Final = ("Object", "Diff", "Attempts", "Timeline", "Meta")
 _MOST_LINES: Final = 2_000

@@ -12,7 +12,7 @@ from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.words import fit, shown
 from delta_cli.engine.changes import Change
-from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.model.resource_row import ResourceRow
 
 #: From so many columns on there is room for two objects side by side.
 _BESIDE: Final = 44

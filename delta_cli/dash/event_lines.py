@@ -20,7 +20,7 @@ from delta_cli.dash.words import (
     shown,
     shown_width,
 )
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 
 Entry = Event | Gap
 #: Of an error so many characters at most are looked at, and so many lines shown.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from delta_cli.engine.errors import ConfigError
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import Wanted
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from delta_cli.dash.messages import Gap
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 from delta_cli.engine.store import events
 from delta_cli.engine.store.events import EventFilter
 

@@ -8,7 +8,8 @@ from textual.message import Message
 
 from delta_cli.dash.snapshot import Snapshot
 from delta_cli.dash.store import Page
-from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.store.overview import Wanted
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from delta_cli.engine.model import WorkerRow
+from delta_cli.engine.model.fleet import WorkerRow
 
 _OVER_S: Final = 60.0
 _SHORTEST_S: Final = 2.0

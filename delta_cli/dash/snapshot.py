@@ -6,15 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from delta_cli.dash.words import age, pause_words
-from delta_cli.engine.model import (
-    ControllerRow,
-    InformRun,
-    NamespaceRow,
-    Pause,
-    PauseScope,
-    TickRow,
-    WorkerRow,
-)
+from delta_cli.engine.model.fleet import ControllerRow, NamespaceRow, WorkerRow
+from delta_cli.engine.model.inform import InformRun
+from delta_cli.engine.model.pause import Pause, PauseScope
+from delta_cli.engine.model.tick import TickRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import GrantOf, LaneDue, LanePending
 

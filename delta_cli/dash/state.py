@@ -12,7 +12,7 @@ from delta_cli.dash.messages import Connected, Gap, Mode
 from delta_cli.dash.rates import WorkerRates
 from delta_cli.dash.snapshot import Alert, Snapshot, alerts
 from delta_cli.dash.trends import Trends
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.states import ResourceState
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 
 MINUTES: Final = 15
 _RATE_OVER_S: Final = 10

@@ -6,7 +6,7 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 
 from delta_cli.cli.text import harmless
-from delta_cli.engine.model import Pause
+from delta_cli.engine.model.pause import Pause
 
 _MINUTE: Final = 60
 _HOUR: Final = 3_600

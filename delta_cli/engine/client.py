@@ -23,20 +23,12 @@ from delta_cli.engine.events import Changes, Following, Subscription
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
-from delta_cli.engine.model import (
-    Event,
-    EventCategory,
-    InformCounts,
-    InformOutcome,
-    InformResult,
-    InformRun,
-    PauseScope,
-    ResourceRow,
-    Status,
-    SubscriptionRow,
-    TickOutcome,
-    TickRow,
-)
+from delta_cli.engine.model.event import Event, EventCategory, SubscriptionRow
+from delta_cli.engine.model.inform import InformCounts, InformOutcome, InformResult, InformRun
+from delta_cli.engine.model.pause import PauseScope
+from delta_cli.engine.model.resource_row import ResourceRow
+from delta_cli.engine.model.status import Status
+from delta_cli.engine.model.tick import TickOutcome, TickRow
 from delta_cli.engine.runtime import Runtime, WorkerSummary
 from delta_cli.engine.session import CallersConnection, Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts

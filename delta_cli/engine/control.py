@@ -11,16 +11,10 @@ from typing import Any, Final
 from delta_cli.engine.errors import ConfigError, NotFound, StateConflict
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
-from delta_cli.engine.model import (
-    ControllerRow,
-    InformRun,
-    NamespaceRow,
-    Pause,
-    PauseScope,
-    QuotaRow,
-    ResourceRow,
-    WorkerRow,
-)
+from delta_cli.engine.model.fleet import ControllerRow, NamespaceRow, QuotaRow, WorkerRow
+from delta_cli.engine.model.inform import InformRun
+from delta_cli.engine.model.pause import Pause, PauseScope
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.session import Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, NamespaceConfig
 from delta_cli.engine.states import ResourceState

@@ -17,7 +17,7 @@ from delta_cli.engine import schema as migrations
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import mask_dsn, mask_secrets
 from delta_cli.engine.errors import DeltaError
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 from delta_cli.engine.store import doctor as store
 from delta_cli.engine.store import events
 from delta_cli.engine.store.doctor import (

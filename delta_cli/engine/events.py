@@ -13,7 +13,7 @@ from delta_cli.engine.database import AWAY, Database, while_away
 from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.listener import Listener
-from delta_cli.engine.model import Event, EventGap
+from delta_cli.engine.model.event import Event, EventGap
 from delta_cli.engine.settings import check_kind, check_zoned
 from delta_cli.engine.store import events
 from delta_cli.engine.store.events import EventFilter

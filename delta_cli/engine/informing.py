@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.field_types import check_argument
-from delta_cli.engine.model import InformCounts, InformOutcome
+from delta_cli.engine.model.inform import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
 from delta_cli.engine.store.inform import (

@@ -28,7 +28,7 @@ from delta_cli.engine.loops.executor import Executor
 from delta_cli.engine.loops.heartbeat import Heartbeat
 from delta_cli.engine.loops.informer import INFORM_LEASE, Informer, InformRunner
 from delta_cli.engine.loops.rebalancer import Rebalancer
-from delta_cli.engine.model import SkipReason, TickOutcome
+from delta_cli.engine.model.tick import SkipReason, TickOutcome
 from delta_cli.engine.slots import Slots
 from delta_cli.engine.store import pauses, read, runs, work, workers
 from delta_cli.engine.store.workers import WorkerIdentity

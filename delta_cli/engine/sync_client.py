@@ -18,7 +18,8 @@ from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
-from delta_cli.engine.model import InformCounts, InformOutcome, InformResult, InformRun, ResourceRow
+from delta_cli.engine.model.inform import InformCounts, InformOutcome, InformResult, InformRun
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY, is_pooled_sync
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps, run_steps_sync, run_through_sync

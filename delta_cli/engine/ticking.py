@@ -11,7 +11,7 @@ from delta_cli.engine.database import AWAY, Database
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.hints import HintSender
 from delta_cli.engine.locks import PostgresAdvisoryLocker
-from delta_cli.engine.model import TickOutcome
+from delta_cli.engine.model.tick import TickOutcome
 from delta_cli.engine.store import ticks
 from delta_cli.engine.store.ticks import TickSettings
 from delta_cli.engine.ticks.base import PassPlace

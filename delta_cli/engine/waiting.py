@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 from delta_cli.engine.database import AWAY, while_away
 from delta_cli.engine.errors import ConfigError, StateConflict, WaitTimeout
 from delta_cli.engine.events import Subscription
-from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.states import ResourceState
 
 #: The states that an event tells of whenever a resource enters them. Into the others a resource

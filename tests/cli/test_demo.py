@@ -11,7 +11,7 @@ from psycopg import sql
 
 from delta_cli import Client, Config
 from delta_cli.engine.control import ControlPlane
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 from delta_cli.examples.mirror import namespace_of
 from tests.cli.conftest import Here, Inform
 from tests.support.command_line import CommandLine

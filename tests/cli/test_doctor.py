@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from delta_cli.engine import doctor
 from delta_cli.engine.doctor import Finding, Verdict
-from delta_cli.engine.model import Pause, PauseScope
+from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.store.doctor import (
     IndexFacts,
     InformerFacts,

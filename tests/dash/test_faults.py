@@ -6,7 +6,7 @@ from delta_cli import Client
 from delta_cli.dash.messages import Gap, Mode
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.engine.embedded import EmbeddedServer
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 from tests.cli.conftest import delta
 from tests.dash.conftest import Dash, Driven, inform, open_dash
 from tests.support.command_line import APPS, CommandLine

@@ -6,7 +6,7 @@ from statistics import median
 
 from delta_cli import Client
 from delta_cli.dash.widgets.event_log import EventLog
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 from tests.dash.conftest import Dash, Driven, inform
 from tests.support.observing import Observer
 from tests.support.processes import Workers

@@ -14,7 +14,7 @@ from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.widgets.rows import Row
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 from delta_cli.engine.states import ResourceState
 
 LONG = "word" * 40

@@ -20,7 +20,7 @@ from delta_cli.dash.widgets.columns import Column, fit_columns
 from delta_cli.dash.widgets.rows import Row, text_widths
 from delta_cli.dash.words import age, chopped, fit, fit_ends, short_count, shown
 from delta_cli.engine.errors import ConfigError
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import NO_END, Chunk, Line
 

@@ -16,7 +16,9 @@ from delta_cli.dash.messages import Connected, Gap, Mode
 from delta_cli.dash.options import Options
 from delta_cli.dash.snapshot import KindCounts, Snapshot
 from delta_cli.dash.store import DashStore
-from delta_cli.engine.model import Event, EventCategory, TickRow, WorkerRow
+from delta_cli.engine.model.event import Event, EventCategory
+from delta_cli.engine.model.fleet import WorkerRow
+from delta_cli.engine.model.tick import TickRow
 from delta_cli.engine.states import ResourceState
 from tests.conftest import pytest_sessionfinish
 

@@ -21,7 +21,7 @@ from delta_cli import (
 from delta_cli.engine.database import Database
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.loops.executor import Executor
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.slots import Slots
 from delta_cli.engine.store.work import Outcome
 from tests.support.engine import (

@@ -17,7 +17,7 @@ from delta_cli import (
     client_from_context,
 )
 from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
-from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.store import read
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import LockNotAvailable
 
 from delta_cli.engine.database import Database
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.states import landing_after_success
 from delta_cli.engine.store import maintenance, work
 from delta_cli.engine.store.work import Outcome, Written

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from delta_cli import InvalidObject, Resource, ResourceRow, ResourceState
 from delta_cli.engine.changes import Change, changes_between
-from delta_cli.engine.model import AttemptError, InformCounts
+from delta_cli.engine.model.inform import InformCounts
+from delta_cli.engine.model.resource_row import AttemptError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

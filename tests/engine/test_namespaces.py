@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from delta_cli import Client, ConfigError, InformOpts, NamespaceConfig
-from delta_cli.engine.model import NamespaceRow
+from delta_cli.engine.model.fleet import NamespaceRow
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from delta_cli import Client, ConfigError, InformOpts, NotFound, StateConflict
-from delta_cli.engine.model import Pause, PauseScope
+from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.store import runs, work
 from delta_cli.engine.store.work import LaneSlots
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working

@@ -10,7 +10,7 @@ import pytest
 
 from delta_cli import Client, Config, Event, NamespaceConfig, ResourceState, SyncClient
 from delta_cli.engine.database import LastingConnection
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.schema import migrate
 from delta_cli.engine.states import landing_after_success
 from delta_cli.engine.store import work

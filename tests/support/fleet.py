@@ -8,7 +8,7 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.loops.control import Control
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.slots import Lane, Slots
 from delta_cli.engine.states import landing_after_success
 from delta_cli.engine.store import work, workers

@@ -9,13 +9,9 @@ from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import age, clock, count, moment, pause_words, shown, since, until
-from delta_cli.engine.model import (
-    ControllerRow,
-    InformRun,
-    InformRunState,
-    NamespaceRow,
-    PauseScope,
-)
+from delta_cli.engine.model.fleet import ControllerRow, NamespaceRow
+from delta_cli.engine.model.inform import InformRun, InformRunState
+from delta_cli.engine.model.pause import PauseScope
 
 CONTROLLER_COLUMNS: Final = (
     Column("kind", "KIND", 12, most=40, first=36),

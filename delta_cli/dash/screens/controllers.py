@@ -16,7 +16,7 @@ from delta_cli.dash.screens.controller_rows import (
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 
 
 class ControllersTab(Tab):

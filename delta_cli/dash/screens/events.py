@@ -13,7 +13,7 @@ from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.widgets.event_log import EventLog, Place
 from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.words import shown
-from delta_cli.engine.model import Event, EventCategory
+from delta_cli.engine.model.event import Event, EventCategory
 
 _ERRORS: Final = frozenset({EventCategory.OBJECT_FAILED, EventCategory.OBJECT_RESCUED})
 

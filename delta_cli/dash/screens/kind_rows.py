@@ -11,7 +11,7 @@ from delta_cli.dash.tones import OF_STATE, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import count, short_count, shown, since
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 from delta_cli.engine.states import ResourceState
 
 _S = ResourceState

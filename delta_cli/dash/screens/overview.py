@@ -24,7 +24,8 @@ from delta_cli.dash.trends import FAILED, SYNCED
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import age, fit, milliseconds, shown
-from delta_cli.engine.model import EventCategory, PauseScope
+from delta_cli.engine.model.event import EventCategory
+from delta_cli.engine.model.pause import PauseScope
 
 
 class OverviewTab(Tab):

@@ -11,7 +11,7 @@ from delta_cli.dash.tones import OF_STATE, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import shown, since, until
-from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import Line
 

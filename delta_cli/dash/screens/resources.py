@@ -21,7 +21,8 @@ from delta_cli.dash.widgets.detail import Detail
 from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
-from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.store.overview import Line, Wanted
 
 

@@ -9,7 +9,7 @@ from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import age, clock, count, milliseconds, shown, since, until
-from delta_cli.engine.model import TickOutcome, TickRow, TickRun
+from delta_cli.engine.model.tick import TickOutcome, TickRow, TickRun
 
 TICK_COLUMNS: Final = (
     Column("name", "TICK", 10, most=30, first=20),

@@ -8,7 +8,7 @@ from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import ALL_COLUMNS, RUN_COLUMNS, run_rows, tick_rows
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 
 
 class TicksTab(Tab):

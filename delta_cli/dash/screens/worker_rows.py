@@ -13,7 +13,8 @@ from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
 from delta_cli.dash.words import age, count, pause_words, short_count, shown, since
-from delta_cli.engine.model import PauseScope, WorkerRow
+from delta_cli.engine.model.fleet import WorkerRow
+from delta_cli.engine.model.pause import PauseScope
 
 WORKER_COLUMNS: Final = (
     Column("id", "ID", 5, right=True),

@@ -8,7 +8,7 @@ from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.worker_rows import ALL_COLUMNS, worker_rows, worker_text
 from delta_cli.dash.snapshot import is_there
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.engine.model import PauseScope
+from delta_cli.engine.model.pause import PauseScope
 
 
 class WorkersTab(Tab):

@@ -8,7 +8,7 @@ from delta_cli.dash.actions import Plan, Thing
 from delta_cli.dash.store.resources import Resources
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import NotFound, StateConflict
-from delta_cli.engine.model import TickOutcome
+from delta_cli.engine.model.tick import TickOutcome
 from delta_cli.engine.store import repair
 from delta_cli.engine.store.overview import Line
 

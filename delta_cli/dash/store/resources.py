@@ -7,7 +7,8 @@ from typing import Final
 from delta_cli.dash.store.reasons import reason_of
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.errors import NotFound
-from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.statements import run_steps
 from delta_cli.engine.store import events, overview, read
 from delta_cli.engine.store.overview import Line, Wanted

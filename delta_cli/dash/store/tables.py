@@ -9,7 +9,7 @@ from typing import Final
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.snapshot import KindCounts, Snapshot, is_there
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.model import WorkerRow
+from delta_cli.engine.model.fleet import WorkerRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import namespaces, overview, pauses, read, registry, runs, ticks
 from delta_cli.engine.store.overview import LaneDue, LanePending

@@ -14,7 +14,8 @@ from delta_cli.dash.describing import PANES, head, pane
 from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.words import shown
-from delta_cli.engine.model import Event, ResourceRow
+from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.resource_row import ResourceRow
 
 
 class DetailScroll(VerticalScroll, can_focus=True):

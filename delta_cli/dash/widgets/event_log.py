@@ -15,7 +15,7 @@ from delta_cli.dash.glyphs import Glyphs
 from delta_cli.dash.tones import Tone
 from delta_cli.dash.widgets.drawn_lines import DrawnLines
 from delta_cli.dash.widgets.moves import MOVES
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 
 
 @dataclass(frozen=True, slots=True)

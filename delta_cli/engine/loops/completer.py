@@ -19,7 +19,7 @@ from delta_cli.engine.database import Connection, LastingConnection, while_away
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.model import EventCategory
+from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.slots import Lane
 from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work

@@ -20,7 +20,7 @@ from delta_cli.engine.failures import description_of
 from delta_cli.engine.hints import WORK, HintSender, lanes_of
 from delta_cli.engine.informing import Encoder, InformStream, objects_of
 from delta_cli.engine.loops.base import Worker, wait_for_wake
-from delta_cli.engine.model import InformCounts, InformOutcome
+from delta_cli.engine.model.inform import InformCounts, InformOutcome
 from delta_cli.engine.statements import run_steps
 from delta_cli.engine.store import runs
 from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import Pause, PauseScope
+from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.queries import doctor as queries
 
 

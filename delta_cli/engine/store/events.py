@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import Event
+from delta_cli.engine.model.event import Event
 from delta_cli.engine.queries import event as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.store import rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from delta_cli.engine.errors import InvalidObject, StateConflict
-from delta_cli.engine.model import InformCounts, InformOutcome
+from delta_cli.engine.model.inform import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS

@@ -3,7 +3,7 @@
 from typing import Final
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import ResourceRow
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.queries import listing as queries
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.rows import resource_row

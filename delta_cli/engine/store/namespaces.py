@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import ConfigError, InvalidObject
-from delta_cli.engine.model import NamespaceRow
+from delta_cli.engine.model.fleet import NamespaceRow
 from delta_cli.engine.queries import namespace as queries
 from delta_cli.engine.queries import resource as resource_queries
 from delta_cli.engine.settings import NamespaceConfig, check_namespace

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import Pause, PauseScope
+from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.queries import pause as queries
 from delta_cli.engine.statements import Statement, Steps
 

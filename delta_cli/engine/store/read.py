@@ -10,7 +10,9 @@ from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
-from delta_cli.engine.model import KindStatus, QuotaRow, ResourceRow, WorkerRow
+from delta_cli.engine.model.fleet import QuotaRow, WorkerRow
+from delta_cli.engine.model.resource_row import ResourceRow
+from delta_cli.engine.model.status import KindStatus
 from delta_cli.engine.queries import gauge as gauge_queries
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.queries import worker as worker_queries

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import ControllerRow
+from delta_cli.engine.model.fleet import ControllerRow
 from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.settings import NamespaceConfig
 from delta_cli.engine.store import maintenance, namespaces

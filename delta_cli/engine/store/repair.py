@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from delta_cli.engine.errors import StateConflict
-from delta_cli.engine.model import EventCategory, ResourceRow
+from delta_cli.engine.model.event import EventCategory
+from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.states import DELETABLE, INVALIDATABLE, RETRYABLE, ResourceState

@@ -5,15 +5,9 @@ from dataclasses import fields, make_dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from delta_cli.engine.model import (
-    AttemptError,
-    Event,
-    EventCategory,
-    InformCounts,
-    InformRun,
-    InformRunState,
-    ResourceRow,
-)
+from delta_cli.engine.model.event import Event, EventCategory
+from delta_cli.engine.model.inform import InformCounts, InformRun, InformRunState
+from delta_cli.engine.model.resource_row import AttemptError, ResourceRow
 from delta_cli.engine.settings import InformOptions
 from delta_cli.engine.states import ResourceState
 

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
-from delta_cli.engine.model import InformCounts, InformRun
+from delta_cli.engine.model.inform import InformCounts, InformRun
 from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.queries import inform_run as queries
 from delta_cli.engine.settings import InformOptions

@@ -4,7 +4,7 @@ from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
-from delta_cli.engine.model import SubscriptionRow
+from delta_cli.engine.model.event import SubscriptionRow
 from delta_cli.engine.queries import subscription as queries
 
 

@@ -8,7 +8,7 @@ from typing import LiteralString
 from psycopg.rows import dict_row
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import SkipReason, TickOutcome, TickRow, TickRun
+from delta_cli.engine.model.tick import SkipReason, TickOutcome, TickRow, TickRun
 from delta_cli.engine.queries import controller as controller_queries
 from delta_cli.engine.queries import tick as queries
 

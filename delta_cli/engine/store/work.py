@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 from psycopg.types.json import Jsonb
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model import EventCategory, Resource
+from delta_cli.engine.model.event import EventCategory
+from delta_cli.engine.model.resource import Resource
 from delta_cli.engine.queries import work
 from delta_cli.engine.statements import column
 from delta_cli.engine.states import Landing

@@ -12,7 +12,7 @@ from delta_cli.engine.database import AWAY, is_unavailable
 from delta_cli.engine.errors import LockLost
 from delta_cli.engine.failures import description_of
 from delta_cli.engine.locks import AdvisoryLocker
-from delta_cli.engine.model import SkipReason, TickOutcome
+from delta_cli.engine.model.tick import SkipReason, TickOutcome
 from delta_cli.engine.store.ticks import BegunRun, TickStanding
 from delta_cli.engine.ticks.base import ComponentLogger, Run, current_run, despite_cancellation
 from delta_cli.engine.ticks.book import TickBook

@@ -11,7 +11,7 @@ from typing import Any
 
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import Database
-from delta_cli.engine.model import SkipReason
+from delta_cli.engine.model.tick import SkipReason
 
 
 def _new_run_id() -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from delta_cli.engine.database import AWAY
 from delta_cli.engine.failures import description_of
-from delta_cli.engine.model import SkipReason, TickOutcome, WorkerHealth
+from delta_cli.engine.model.tick import SkipReason, TickOutcome, WorkerHealth
 from delta_cli.engine.store.ticks import BegunRun, RunEnd
 from delta_cli.engine.ticks.base import ComponentLogger, Run
 from delta_cli.engine.ticks.health import after_failure, after_skip, after_start, after_success

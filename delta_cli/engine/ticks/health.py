@@ -6,7 +6,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from delta_cli.engine.model import SkipReason, WorkerHealth
+from delta_cli.engine.model.tick import SkipReason, WorkerHealth
 
 
 def after_start(health: WorkerHealth, at: datetime) -> WorkerHealth:

@@ -6,7 +6,7 @@ There is no other clock then, and no other machine whose times could be compared
 import time
 from datetime import UTC, datetime, timedelta
 
-from delta_cli.engine.model import SkipReason
+from delta_cli.engine.model.tick import SkipReason
 from delta_cli.engine.store.ticks import BegunRun, RunEnd, TickSettings, TickStanding
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from delta_cli.engine.database import is_unavailable
 from delta_cli.engine.failures import description_of
-from delta_cli.engine.model import SkipReason
+from delta_cli.engine.model.tick import SkipReason
 from delta_cli.engine.ticks.base import component_logger, current_run
 
 PASS_FAILED: Final = "pass failed"  # noqa: S105 - a message, no password

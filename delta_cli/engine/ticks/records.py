@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from delta_cli.engine.database import Database
-from delta_cli.engine.model import SkipReason
+from delta_cli.engine.model.tick import SkipReason
 from delta_cli.engine.store import ticks
 from delta_cli.engine.store.ticks import BegunRun, RunEnd, TickSettings, TickStanding
 

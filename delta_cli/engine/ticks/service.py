@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from delta_cli.engine.database import Database, while_away
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.locks import AdvisoryLocker, LocalLocker
-from delta_cli.engine.model import SkipReason, TickOutcome, WorkerHealth
+from delta_cli.engine.model.tick import SkipReason, TickOutcome, WorkerHealth
 from delta_cli.engine.store.ticks import TickSettings, TickStanding
 from delta_cli.engine.tick_names import (
     check_callable,

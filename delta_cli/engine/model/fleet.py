@@ -1,0 +1,77 @@
+"""Who works and within which limits: workers, controllers, namespaces and quotas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A row of `delta_worker`: one `delta run` process."""
+
+    id: int
+    host: str
+    pid: int
+    version: str
+    state: str
+    kinds: Sequence[str]
+    namespaces: Sequence[str] | None
+    in_flight: int
+    capacity: int
+    started_at: datetime
+    heartbeat_at: datetime
+    heartbeat_age_s: float
+    synced: int
+    failed: int
+    deleted: int
+    last_error: str | None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRow:
+    """A row of `delta_controller`: one kind. `inform_interval_s` None: never on its own."""
+
+    kind: str
+    inform_interval_s: float | None
+    last_inform_time: datetime | None
+    inform_due_at: datetime | None
+    inform_failures: int
+    parallelism: int
+    fleet_parallelism: int | None
+    object_schema: Any | None
+    registered_at: datetime
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRow:
+    """A row of `delta_namespace`. Seconds and limits are None where nothing is set."""
+
+    name: str
+    expiry_ttl_s: float | None
+    max_workers: int | None
+    fleet_max_workers: int | None
+    synced_retention_s: float | None
+    degraded_retention_s: float | None
+    deleted_retention_s: float | None
+    created_at: datetime
+    updated_at: datetime
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRow:
+    """A row of `delta_quota`: a limit across the fleet, and how much of it is granted and used.
+
+    `scope` is `kind` (its `fleet_parallelism`) or `namespace` (its `fleet_max_workers`).
+    """
+
+    scope: str
+    name: str
+    slot_limit: int
+    granted: int
+    used: int
+    workers: int
+    updated_at: datetime

@@ -1,0 +1,140 @@
+"""A resource as it is worked: what `work()` receives, read from JSON only as far as it asks."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from delta_cli.engine.changes import Change, changes_between
+from delta_cli.engine.model.resource_row import AttemptError
+
+T = TypeVar("T")
+
+
+class Resource(Generic[T]):
+    """What `work()` receives: the claimed row, its object decoded to the controller's class.
+
+    `attempt` is 1 on the first try of a round. A plain class with slots, not a dataclass: one is
+    built for every claim, and filled by one unpacking of its row.
+    """
+
+    __slots__: tuple[str, ...] = (
+        "_decode",
+        "_errors_json",
+        "_last_synced_json",
+        "_metadata_json",
+        "_object_json",
+        "_tags_json",
+        "attempt",
+        "attempted_at",
+        "created_at",
+        "external_created_at",
+        "generation",
+        "id",
+        "kind",
+        "max_attempts",
+        "namespace",
+        "object",
+        "object_id",
+        "priority",
+        "sync_count",
+        "synced_at",
+        "synced_generation",
+        "term",
+    )
+
+    id: int
+    namespace: str
+    kind: str
+    object_id: str
+    generation: int
+    synced_generation: int | None
+    term: int
+    attempt: int
+    max_attempts: int
+    sync_count: int
+    priority: int
+    created_at: datetime
+    attempted_at: datetime
+    synced_at: datetime | None
+    external_created_at: datetime | None
+    object: T
+    _decode: Callable[[str], T]
+    _metadata_json: str | None
+    _tags_json: str | None
+    _errors_json: str | None
+    _object_json: str
+    _last_synced_json: str | None
+
+    @classmethod
+    def from_claim(cls, row: Sequence[Any]) -> "Resource[Any]":
+        """A claimed row as `queries.work.CLAIM` returns it; its object is decoded later."""
+        resource = cls.__new__(cls)
+        (
+            resource.id,
+            resource.namespace,
+            resource.kind,
+            resource.object_id,
+            resource.generation,
+            resource.synced_generation,
+            resource.term,
+            resource.attempt,
+            resource.max_attempts,
+            resource.sync_count,
+            resource.priority,
+            resource.created_at,
+            resource.attempted_at,
+            resource.synced_at,
+            resource.external_created_at,
+            resource._metadata_json,  # noqa: SLF001
+            resource._tags_json,  # noqa: SLF001
+            resource._errors_json,  # noqa: SLF001
+            resource._object_json,  # noqa: SLF001
+            resource._last_synced_json,  # noqa: SLF001
+        ) = row
+        return resource
+
+    def decode_with(self, decode: Callable[[str], T]) -> None:
+        """Decode the object. Raises InvalidObject when the class no longer accepts it."""
+        self._decode = decode
+        self.object = decode(self._object_json)
+
+    @property
+    def last_synced(self) -> T | None:
+        """The object that `work()` last succeeded on; None before the first sync.
+
+        Raises InvalidObject when the class no longer accepts it.
+        """
+        if self.synced_at is None:
+            return None
+        return self._decode(self._last_synced_json or self._object_json)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The drift: what differs between the last synced object and this one.
+
+        Before the first sync, the whole object is one change from None.
+        """
+        new = json.loads(self._object_json)
+        if self.synced_at is None:
+            return changes_between(None, new)
+        old = self._last_synced_json
+        return [] if old is None else changes_between(json.loads(old), new)
+
+    @property
+    def errors(self) -> list[AttemptError]:
+        """The failed attempts of this round, newest last."""
+        return [AttemptError.from_json(error) for error in json.loads(self._errors_json or "[]")]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the inform gave along."""
+        return json.loads(self._metadata_json or "{}")
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The tags that the inform gave."""
+        return json.loads(self._tags_json or "[]")
+
+    def __repr__(self) -> str:
+        return f"Resource({self.kind}/{self.object_id}, namespace={self.namespace!r})"
