@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from delta_cli.engine.callers import require_joinable_sync, within_sync
 from delta_cli.engine.config import Config
-from delta_cli.engine.database import CONFIGURE
+from delta_cli.engine.database import CONFIGURE, describe_connection_error
 from delta_cli.engine.dsn import connection_settings, mask_dsn, resolve_dsn
 from delta_cli.engine.errors import ConfigError, DeltaError
 from delta_cli.engine.explain import explain, not_text
@@ -36,6 +36,9 @@ from delta_cli.engine.store.inform import (
 R = TypeVar("R")
 AnyConnection = psycopg.Connection[Any]
 
+#: How long a call waits for a connection, and a connection for the server.
+_CONNECT_S: Final = 10
+
 
 class SyncClient:
     """Informs, invalidates and queues inform runs: use it as `with SyncClient(dsn) as client`.
@@ -43,6 +46,7 @@ class SyncClient:
     Each call takes `connection`, a caller's own sync psycopg connection, whose transaction it then
     joins. It may be shared by threads, and opened again. Settings are those of `Client`; it does
     not work resources, registers nothing, and needs a database that is configured and migrated.
+    Opening it proves that the server answers: ConnectionFailed says why it does not.
 
     One that is not open serves callers' connections too; but then a namespace's first inform keeps
     everybody else's there waiting until the caller's transaction ends.
@@ -69,6 +73,7 @@ class SyncClient:
 
     def __enter__(self) -> Self:
         if self._pool_or_none is None:
+            self._prove_server()
             self._pool_or_none = self._make_pool()
             self._pool_or_none.open()
         return self
@@ -84,15 +89,28 @@ class SyncClient:
             min_size=0,
             max_size=10,
             open=False,
-            kwargs={
-                "autocommit": True,
-                "application_name": "delta",
-                **connection_settings(self.dsn),
-            },
+            kwargs=self._arguments(),
             configure=self._configure,
             check=ConnectionPool.check_connection,
-            timeout=10.0,
+            timeout=_CONNECT_S,
+            # After an outage the next call tries at once instead of waiting out a long backoff.
+            reconnect_timeout=_CONNECT_S,
         )
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "autocommit": True,
+            "application_name": "delta",
+            "connect_timeout": _CONNECT_S,
+            **connection_settings(self.dsn),
+        }
+
+    def _prove_server(self) -> None:
+        """Connect outside the pool, which only logs why it cannot. Raises ConnectionFailed."""
+        try:
+            psycopg.connect(self.dsn, **self._arguments()).close()
+        except psycopg.Error as error:
+            raise describe_connection_error(error, self.dsn) from None
 
     @property
     def _pool(self) -> ConnectionPool[AnyConnection]:
@@ -223,6 +241,8 @@ class SyncClient:
             with self._pool.connection() as own, self._configured(own):
                 return run_steps_sync(own, steps)
         except (psycopg.Error, PoolTimeout) as error:
+            if isinstance(error, PoolTimeout):
+                self._prove_server()
             raise explain(error, self.dsn, self.config.schema) or error from error
 
     def _configure(self, connection: AnyConnection) -> None:

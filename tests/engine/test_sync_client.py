@@ -4,6 +4,8 @@ from typing import ClassVar
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from delta_cli import (
     ConfigError,
@@ -149,13 +151,44 @@ def test_without_a_configured_database_it_says_what_to_do():
         SyncClient()
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password():
-    with SyncClient("postgresql://bob:sesame@127.0.0.1:1/nowhere") as client:
-        client._pool.timeout = 0.5
-        with pytest.raises(ConnectionFailed) as caught:
-            client.inform(Note("a"))
+def test_a_server_that_is_not_there_is_told_at_once_without_the_password():
+    client = SyncClient("postgresql://bob:sesame@127.0.0.1:1/nowhere")
+    with pytest.raises(ConnectionFailed, match="refused") as caught, client:
+        pass
     assert "sesame" not in str(caught.value)
     assert "sesame" not in repr(client)
+
+
+def test_a_missing_database_is_told_with_the_servers_reason_and_the_way_out(dsn: str):
+    with pytest.raises(ConnectionFailed, match='database "nowhere" does not exist') as caught:
+        SyncClient(make_conninfo(dsn, dbname="nowhere")).__enter__()
+    assert "create the database" in str(caught.value.hint)
+
+
+def accept_connections(dsn: str, *, accepted: bool) -> None:
+    """Let sessions begin in the database, or end those there are and refuse others."""
+    database = str(conninfo_to_dict(dsn)["dbname"])
+    with psycopg.connect(dsn, dbname="postgres", autocommit=True) as server:
+        server.execute(
+            SQL("alter database {} allow_connections {}").format(Identifier(database), accepted)
+        )
+        if not accepted:
+            server.execute(
+                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s",
+                [database],
+            )
+
+
+def test_an_outage_between_two_calls_is_told_with_its_cause_until_it_is_over(dsn: str):
+    with SyncClient(dsn) as client:
+        assert client.inform(Note("a")).outcome == "created"
+        accept_connections(dsn, accepted=False)
+        client._pool.timeout = 0.5
+        with pytest.raises(ConnectionFailed, match="is not currently accepting connections"):
+            client.inform(Note("a"))
+        accept_connections(dsn, accepted=True)
+        client._pool.timeout = 60.0
+        assert client.inform(Note("a")).outcome == "unchanged"
 
 
 def test_a_client_that_is_not_open_says_so_and_can_be_opened_again(dsn: str):
