@@ -70,7 +70,7 @@ def dash(
         ),
     ] = False,
     writable: Annotated[
-        bool, typer.Option("--writable", help="With --serve: whoever comes may act.")
+        bool, typer.Option("--writable", help="With --serve: whoever has its address may act.")
     ] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="With --serve.")] = 8000,
     interval: Annotated[
@@ -188,7 +188,8 @@ def _keys(given: Sequence[str]) -> dict[str, str]:
 
 
 def _serve(settings: Settings, options: Sequence[str], *, port: int, writable: bool) -> ExitCode:
-    from delta_cli.dash.serving import HOST, serve
+    from delta_cli.dash.admission import Admission
+    from delta_cli.dash.serving import serve
 
     # By the environment: a command line is seen by everybody on the machine.
     source = settings.database()
@@ -197,8 +198,10 @@ def _serve(settings: Settings, options: Sequence[str], *, port: int, writable: b
     os.environ["DELTA_SCHEMA"] = settings.schema_name
     if settings.profile.value is not None:
         os.environ["DELTA_PROFILE"] = settings.profile.value
-    note(f"http://{HOST}:{port} shows the dashboard, {'writable' if writable else 'read-only'}")
-    serve(shlex.join([sys.executable, "-m", "delta_cli.cli.app", "dash", *options]), port)
+    admission = Admission(port)
+    how = "writable" if writable else "read-only"
+    note(f"the dashboard is shown, {how}, to whoever opens\n{admission.address}")
+    serve(shlex.join([sys.executable, "-m", "delta_cli.cli.app", "dash", *options]), admission)
     return ExitCode.DONE
 
 

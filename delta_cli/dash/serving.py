@@ -1,31 +1,33 @@
 """Shows the dashboard in browsers on this machine: a process of its own for each visitor.
 
-The server of textual-serve asks nobody who they are. So this one listens on the loopback alone, and
-refuses what a page from elsewhere sends it: a browser would open a socket to it for any site. Its
-page loads nothing from elsewhere either: the machine may reach nothing else.
+The server of textual-serve asks nobody who they are. So this one listens on the loopback alone,
+answers only whoever has the address that the command line printed (see `admission`), and refuses
+what a page from elsewhere sends it: a browser would open a socket to it for any site. Its page
+loads nothing from elsewhere either: the machine may reach nothing else.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from delta_cli.dash.admission import HOST, TOKEN, Admission
 from delta_cli.engine.errors import ConfigError
 
-HOST: Final = "127.0.0.1"
-#: Names under which a browser on this machine reaches the loopback.
-_NAMES: Final = (HOST, "localhost")
 #: Our page instead of that of textual-serve, which fetches a font from elsewhere, has no keys until
 #: one clicks, and does not notice when the server is back.
 _PAGE: Final = Path(__file__).with_name("page")
 #: So many seconds the dashboards of visitors have to end.
 _END_S: Final = 5.0
+_FROM_ELSEWHERE: Final = "This dashboard answers pages of its own only.\n"
+_NOT_LET_IN: Final = "Open the address that `delta dash --serve` printed when it was started.\n"
 
 
-def serve(command: str, port: int) -> None:
+def serve(command: str, admission: Admission) -> None:
     """Serve until Ctrl-C. Raises ConfigError without the extra `web`, and for a port in use."""
+    port = admission.port
     try:
         server, web = import_module("textual_serve.server"), import_module("aiohttp.web")
     except ImportError:
@@ -34,7 +36,7 @@ def serve(command: str, port: int) -> None:
             hint="pip install 'deltaloop[web]'",
         ) from None
     try:
-        made = _server_class(server, web)
+        made = _server_class(server, web, admission)
         made(command, host=HOST, port=port, title="Delta", templates_path=_PAGE).serve()
     except OSError as error:
         raise ConfigError(
@@ -43,7 +45,7 @@ def serve(command: str, port: int) -> None:
         ) from error
 
 
-def _server_class(server: Any, web: Any) -> Any:
+def _server_class(server: Any, web: Any, admission: Admission) -> Any:
     """The server of textual-serve, with a guard. Its module is there with the extra only."""
     # It has no other place to say what is made for a visitor.
     server.AppService = _dashboard_class(server.AppService)
@@ -55,9 +57,9 @@ def _server_class(server: Any, web: Any) -> Any:
 
         async def _make_app(self) -> Any:
             app = await super()._make_app()
-            app.middlewares.append(_guard(web, self.port))
+            app.middlewares.append(_guard(web, admission))
             app.router.add_static("/page", _PAGE)
-            app.on_response_prepare.append(_keep_within(self.port))
+            app.on_response_prepare.append(_keep_within(admission.port))
             return app
 
         async def handle_websocket(self, request: Any) -> Any:
@@ -83,6 +85,8 @@ def _server_class(server: Any, web: Any) -> Any:
 
         def initialize_logging(self) -> None:
             """The command line's own stays: that of the server shows variables of tracebacks."""
+            # It would hold the secret: the first visit has it in its address.
+            logging.getLogger("aiohttp.access").disabled = True
 
     return LoopbackServer
 
@@ -114,22 +118,37 @@ def _dashboard_class(service: Any) -> Any:
     return Dashboard
 
 
-def _guard(web: Any, port: int) -> Any:
+def _guard(web: Any, admission: Admission) -> Any:
     @web.middleware
     async def guard(request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
-        if not is_from_here(request.headers, port):
-            raise web.HTTPForbidden(text="this dashboard answers pages of its own only\n")
+        if not admission.is_from_here(request.headers):
+            raise web.HTTPForbidden(text=_FROM_ELSEWHERE)
+        if admission.has_other_name(request.headers):
+            raise web.HTTPFound(admission.origin + request.path_qs)
+        if request.path == "/" and admission.lets_in(request.query.get(TOKEN)):
+            raise _first_visit(web, admission, request.rel_url)
+        if not admission.lets_in(request.cookies.get(admission.cookie)):
+            raise web.HTTPForbidden(text=_NOT_LET_IN)
         return await handler(request)
 
     return guard
 
 
+def _first_visit(web: Any, admission: Admission, address: Any) -> Any:
+    """Moves the secret to a cookie: in an address it is seen, kept and passed on."""
+    rest = [(name, value) for name, value in address.query.items() if name != TOKEN]
+    answer = web.HTTPFound(str(address.with_query(rest)), headers={"Cache-Control": "no-store"})
+    secret = address.query[TOKEN]
+    answer.set_cookie(admission.cookie, secret, httponly=True, samesite="Strict")
+    return answer
+
+
 def _keep_within(port: int) -> Callable[[Any, Any], Awaitable[None]]:
     """Tells the browser to load nothing from elsewhere, and no other site to frame the page."""
-    sockets = " ".join(f"ws://{name}:{port}" for name in _NAMES)
     policy = (
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        f"connect-src 'self' {sockets}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        f"connect-src 'self' ws://{HOST}:{port}; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
     async def keep(_request: Any, response: Any) -> None:
@@ -138,11 +157,3 @@ def _keep_within(port: int) -> Callable[[Any, Any], Awaitable[None]]:
         response.headers["Referrer-Policy"] = "no-referrer"
 
     return keep
-
-
-def is_from_here(headers: Any, port: int) -> bool:
-    """Whether a request names this server, and comes from no other site's page."""
-    here = {f"{name}:{port}" for name in _NAMES}
-    here |= set(_NAMES) if port == 80 else set[str]()  # noqa: PLR2004 - what http leaves away
-    origin = headers.get("Origin")
-    return headers.get("Host") in here and (origin is None or urlsplit(origin).netloc in here)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import delta
 from tests.dash.conftest import inform
-from tests.dash.test_serve import free_port, page, session
+from tests.dash.test_serve import address, free_port, session
 from tests.support.command_line import CommandLine
 from tests.support.waiting import eventually
 
@@ -65,6 +65,14 @@ class Tab:
         await self.do("Input.dispatchKeyEvent", type="keyDown", text=key, key=key)
         await self.do("Input.dispatchKeyEvent", type="keyUp", key=key)
 
+    async def opens(self, url: str) -> None:
+        """Go there once it is served."""
+
+        async def opened() -> bool:
+            return "errorText" not in await self.do("Page.navigate", url=url)
+
+        await eventually(opened, within=40)
+
     async def draws(self, words: bytes) -> None:
         await eventually(lambda: words in self.drawn, within=60)
 
@@ -101,17 +109,16 @@ async def tab(session: Any, tmp_path: Path) -> AsyncIterator[Tab]:
 
 
 @pytest.mark.timeout(120)
-async def test_a_browser_has_keys_at_once_loads_nothing_from_elsewhere_and_goes_on_after_a_restart(
+async def test_a_browser_has_keys_at_once_loads_nothing_from_elsewhere_and_tells_of_a_restart(
     delta: CommandLine, dsn: str, session: Any, tab: Tab
 ) -> None:
     await inform(dsn, "帳簿-1")
     port = free_port()
-    here = f"http://127.0.0.1:{port}/"
     command = ("dash", "--serve", "--port", str(port))
     with delta.started(*command) as process:
-        await page(session, port, process)
-        await tab.do("Page.navigate", url=here)
+        await tab.opens(await address(process))
         await tab.draws(b"States by kind")
+        assert await tab.text_of("location.href + document.cookie") == f"http://127.0.0.1:{port}/"
         assert await tab.text_of("document.title") == "Delta"
         await tab.press("2")
         await tab.draws("帳簿-1".encode())
@@ -121,6 +128,9 @@ async def test_a_browser_has_keys_at_once_loads_nothing_from_elsewhere_and_goes_
         await tab.says("does not answer", "document.getElementById('ended').innerText")
     tab.drawn = b""
     with delta.started(*command) as process:
+        await tab.says("open its new address", "document.getElementById('ended').innerText")
+        # As from another tab: this one goes on by itself.
+        await tab.text_of(f"fetch({await address(process)!r})")
         await tab.draws(b"States by kind")
         await tab.press("q")
         await tab.says("has ended", "document.getElementById('ended').innerText")

@@ -1,6 +1,13 @@
 // Gives the keys to the terminal, and says what to do once its connection has ended.
 
 const EVERY_MS = 2000;
+const OK = 200;
+const FORBIDDEN = 403;
+const SILENT =
+  "The server of this dashboard does not answer. " +
+  "Start it with delta dash --serve, and open the address that it prints.";
+const STARTED_AGAIN =
+  "The server was started again: open its new address, which delta dash --serve printed.";
 const words = document.getElementById("ended-words");
 const again = document.getElementById("again");
 
@@ -14,33 +21,39 @@ function focusTerminal() {
   document.querySelector(".xterm-helper-textarea")?.focus();
 }
 
-async function isServed() {
+// The status of its answer; nothing when there is none.
+async function statusOfServer() {
   try {
-    return (await fetch("/", { cache: "no-store" })).ok;
+    return (await fetch("/", { cache: "no-store" })).status;
   } catch {
-    return false;
+    return null;
   }
 }
 
 // A server that answers has ended this dashboard alone, as its key q does.
 async function tellWhy() {
-  if (await isServed()) {
+  const status = await statusOfServer();
+  if (status === OK) {
     words.textContent = "This dashboard has ended.";
     again.hidden = false;
     again.focus();
   } else {
-    words.textContent =
-      "The server of this dashboard does not answer. " +
-      "Start it with delta dash --serve: this page goes on by itself.";
-    setTimeout(goOn, EVERY_MS);
+    waitAfter(status);
   }
 }
 
+// Each start has a secret of its own: this page goes on once another tab has brought the new one.
+function waitAfter(status) {
+  words.textContent = status === FORBIDDEN ? STARTED_AGAIN : SILENT;
+  setTimeout(goOn, EVERY_MS);
+}
+
 async function goOn() {
-  if (await isServed()) {
+  const status = await statusOfServer();
+  if (status === OK) {
     location.reload();
   } else {
-    setTimeout(goOn, EVERY_MS);
+    waitAfter(status);
   }
 }
 
