@@ -18,12 +18,12 @@ from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.dsn import resolve_dsn
 from delta_cli.engine.embedded import EmbeddedServer
-from delta_cli.engine.errors import DeltaError
+from delta_cli.engine.errors import ConfigError, DeltaError
 from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.listener import Listener
 from delta_cli.engine.statements import Steps, run_steps, run_through
-from delta_cli.engine.store import events, registry
+from delta_cli.engine.store import events, overview, registry
 
 R = TypeVar("R")
 CallersConnection: TypeAlias = psycopg.AsyncConnection[Any]
@@ -76,7 +76,8 @@ class Session:
             self._config = replace(self._config, poll_only=True)
         self._exits.push_async_callback(self._database.close)
         async with self._database.connection() as connection:
-            if is_embedded:
+            # Who may change nothing is told to migrate, as with any other database.
+            if is_embedded and not await overview.is_read_only(connection):
                 await schema.migrate(connection, schema=self._config.schema)
             await schema.require_current(connection, schema=self._config.schema)
             adopted = 0 if self.dry_run else await self._register(connection)
@@ -174,6 +175,11 @@ class Session:
                     yield connection
         except (psycopg.Error, PoolTimeout) as error:
             raise explain(error, self.database.dsn, self._config.schema) or error from error
+
+    def refuse_in_dry_run(self, what: str) -> None:
+        """Raises ConfigError in a dry run, which cannot undo this."""
+        if self.dry_run:
+            raise ConfigError(f"a client in a dry run does not {what}")
 
     async def rehearse(self, steps: Steps[R]) -> R:
         """Run steps of a dry run that need the application known, and undo that with them."""

@@ -166,6 +166,14 @@ def test_without_a_database_the_embedded_one_is_used_and_left(embedded: CommandL
     assert not server_of(embedded).status().running
 
 
+def test_a_read_only_dashboard_migrates_no_embedded_database(embedded: CommandLine) -> None:
+    done = embedded("dash", "--once", "--read-only").expect(7)
+    assert "is not migrated yet" in done.err
+    assert "hint: run: delta migrate" in done.err
+    embedded("migrate").expect(0)
+    embedded("dash", "--once", "--read-only").expect(0)
+
+
 def test_the_embedded_server_is_started_shown_and_stopped(embedded: CommandLine) -> None:
     started = embedded("db", "start", "-o", "json").expect(0).json()
     assert (started["running"], started["kept"]) == (True, True)
