@@ -88,7 +88,7 @@ class ObjectType(Generic[T]):
     ) -> EncodedObject:
         """The object as columns. `opts` given here beats the object's own `inform_opts()`.
 
-        Raises InvalidObject, naming the field, for an object that must not be stored.
+        Raises InvalidObject, naming the object and the field, for one that must not be stored.
         """
         if not isinstance(obj, self.cls):
             raise InvalidObject(
@@ -97,6 +97,14 @@ class ObjectType(Generic[T]):
                 field="object",
             )
         object_id = _checked_id(_member(obj, "id"), self.kind)
+        try:
+            return self._encoded_as(object_id, obj, opts, max_bytes)
+        except InvalidObject as error:
+            raise _of_object(object_id, error) from error
+
+    def _encoded_as(
+        self, object_id: str, obj: T, opts: InformOpts | None, max_bytes: int
+    ) -> EncodedObject:
         value = dump(self._adapter, obj)
         if not self._is_plain:
             value = repaired(obj, value)
@@ -104,12 +112,12 @@ class ObjectType(Generic[T]):
         # Surrogates in a typed mapping's keys come out of pydantic as this character.
         if self._is_plain and "\ufffd" in text:
             repaired(obj, value)
-        _check_size(data, object_id, max_bytes)
+        _check_size(data, max_bytes)
         self.decode(data)
         created_at = _created_at(obj) if self._has_created_at else None
         if opts is None:
             opts = _own_opts(obj) if self._has_opts else _DEFAULT_OPTS
-        metadata = _checked_metadata(opts.metadata, data, object_id, max_bytes)
+        metadata = _checked_metadata(opts.metadata, data, max_bytes)
         return _encoded(self.kind, object_id, text, data, opts, metadata, created_at)
 
     def decode(self, text: str | bytes) -> T:
@@ -173,16 +181,19 @@ def encode_raw(
 ) -> EncodedObject:
     """A plain JSON value as columns, for a kind whose class is not at hand.
 
-    Raises InvalidObject, naming the field, for a value or metadata that must not be stored.
+    Raises InvalidObject, naming the object and the field, for what must not be stored.
     """
     check_kind(kind)
     object_id = _checked_id(object_id, kind)
-    if fault := find_fault(value, ""):
-        raise fault.refusal()
-    text, data = canonical_json(value, "")
-    _check_size(data, object_id, max_bytes)
     opts = opts or _DEFAULT_OPTS
-    metadata = _checked_metadata(opts.metadata, data, object_id, max_bytes)
+    try:
+        if fault := find_fault(value, ""):
+            raise fault.refusal()
+        text, data = canonical_json(value, "")
+        _check_size(data, max_bytes)
+        metadata = _checked_metadata(opts.metadata, data, max_bytes)
+    except InvalidObject as error:
+        raise _of_object(object_id, error) from error
     return _encoded(kind, object_id, text, data, opts, metadata, None)
 
 
@@ -356,9 +367,7 @@ def _own_opts(obj: object) -> InformOpts:
     return opts
 
 
-def _checked_metadata(
-    metadata: Mapping[str, Any], data: bytes, object_id: str, max_bytes: int
-) -> str:
+def _checked_metadata(metadata: Mapping[str, Any], data: bytes, max_bytes: int) -> str:
     """The metadata as text. It counts with the object, whose bytes `data` are, within the limit."""
     if not metadata:
         return "{}"
@@ -372,27 +381,33 @@ def _checked_metadata(
     if fault := find_fault(value, "metadata"):
         raise fault.refusal()
     text, metadata_data = canonical_json(value, "metadata")
-    _check_metadata_size(len(metadata_data), len(data), object_id, max_bytes)
+    _check_metadata_size(len(metadata_data), len(data), max_bytes)
     return text
 
 
 # --- words -----------------------------------------------------------------------------------
 
 
-def _check_size(data: bytes, object_id: str, max_bytes: int) -> None:
+def _of_object(object_id: str, error: InvalidObject) -> InvalidObject:
+    """The refusal with the object that it is about: a file or a listing has many."""
+    return InvalidObject(
+        f"object {shown(object_id)!r}: {error.message}", field=error.field, hint=error.hint
+    )
+
+
+def _check_size(data: bytes, max_bytes: int) -> None:
     if len(data) > max_bytes:
         raise InvalidObject(
-            f"object {shown(object_id)!r} is {len(data):,} bytes as JSON; "
-            f"the limit is {max_bytes:,} bytes",
+            f"{len(data):,} bytes as JSON; the limit is {max_bytes:,} bytes",
             field="object",
             hint="store large parts elsewhere and keep a reference, or raise the limit",
         )
 
 
-def _check_metadata_size(size: int, object_size: int, object_id: str, max_bytes: int) -> None:
+def _check_metadata_size(size: int, object_size: int, max_bytes: int) -> None:
     if object_size + size > max_bytes:
         raise InvalidObject(
-            f"metadata of object {shown(object_id)!r} is {size:,} bytes as JSON, and "
+            f"metadata is {size:,} bytes as JSON, and "
             f"{object_size + size:,} with the object; the limit is {max_bytes:,} bytes",
             field="metadata",
             hint="store large parts elsewhere and keep a reference, or raise the limit",

@@ -123,14 +123,15 @@ TYPED = [
 def test_a_bad_value_in_a_typed_field(fields: dict[str, Any], path: str, trouble: str):
     error = person(**fields)
     assert error.field == path
-    assert error.message == f"field '{path}' {trouble}"
+    assert error.message == f"object '1': field '{path}' {trouble}"
     assert error.hint
 
 
 def test_a_value_that_its_class_would_not_take_back():
     error = person(size="m")
     assert error.field == "size"
-    assert error.message.startswith("object of kind 'person' does not fit its class: field 'size'")
+    told = "object '1': object of kind 'person' does not fit its class: field 'size'"
+    assert error.message.startswith(told)
 
 
 def test_replacement_characters_and_the_text_of_a_nul_escape_are_good():
@@ -195,9 +196,7 @@ def test_a_serializer_that_raises():
 
 def test_an_object_over_the_limit_says_its_size_and_the_limit():
     error = person("big", address=Address("x" * DEFAULT_MAX_OBJECT_BYTES))
-    assert error.message == (
-        "object 'big' is 1,048,659 bytes as JSON; the limit is 1,048,576 bytes"
-    )
+    assert error.message == ("object 'big': 1,048,659 bytes as JSON; the limit is 1,048,576 bytes")
     assert error.hint
 
 
@@ -221,7 +220,7 @@ def test_an_object_of_another_class():
         (0, "created_at is a value of type int, not a datetime"),
     ],
 )
-def test_a_bad_created_at(value: Any, message: str):
+def test_a_bad_created_at_is_told_with_the_objects_id(value: Any, message: str):
     @dataclass
     class Made:
         id: str
@@ -229,7 +228,7 @@ def test_a_bad_created_at(value: Any, message: str):
         kind: ClassVar[str] = "made"
 
     error = refused(lambda: ObjectType(Made).encode(Made("1", value)))
-    assert (error.message, error.field) == (message, "created_at")
+    assert (error.message, error.field) == (f"object '1': {message}", "created_at")
     assert error.hint
     assert ObjectType(Made).encode(Made("1", datetime.now(UTC))).created_at
 
@@ -245,7 +244,7 @@ def test_inform_opts_of_a_wrong_type(opts: Any):
 
     error = refused(lambda: ObjectType(Odd).encode(Odd()))
     assert error.field == "inform_opts"
-    assert error.message.startswith("inform_opts() returned ")
+    assert error.message.startswith("object '1': inform_opts() returned ")
 
 
 def test_an_object_whose_own_options_are_bad_says_which():
@@ -257,7 +256,7 @@ def test_an_object_whose_own_options_are_bad_says_which():
             return InformOpts(tags=("a b",))
 
     error = refused(lambda: ObjectType(Odd).encode(Odd()))
-    assert (error.message, error.field) == ("tag 'a b' is not valid", "tags")
+    assert (error.message, error.field) == ("object '1': tag 'a b' is not valid", "tags")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +273,7 @@ def test_bad_metadata(metadata: Any, path: str, trouble: str):
     opts = InformOpts(metadata=metadata)
     error = refused(lambda: ObjectType(Loose).encode(Loose("1", 1), opts))
     assert error.field == path
-    assert error.message.startswith(f"field '{path}' {trouble}")
+    assert error.message.startswith(f"object '1': field '{path}' {trouble}")
 
 
 def test_metadata_counts_with_the_object_against_the_limit():
@@ -285,7 +284,7 @@ def test_metadata_counts_with_the_object_against_the_limit():
     error = refused(lambda: encode_raw("a", "1", {"x": 1}, opts, max_bytes=size - 1))
     assert error.field == "metadata"
     assert error.message == (
-        f"metadata of object '1' is {metadata_bytes} bytes as JSON, and {size} with the object; "
+        f"object '1': metadata is {metadata_bytes} bytes as JSON, and {size} with the object; "
         f"the limit is {size - 1} bytes"
     )
     assert error.hint

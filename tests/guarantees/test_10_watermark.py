@@ -297,7 +297,7 @@ async def test_a_listing_of_which_everything_is_refused_has_failed(
         assert (ended.state, ended.counts.seen, ended.counts.refused) == ("failed", 10, 10)
         assert ended.error == (
             "InvalidObject: 10 of 10 objects refused, so the watermark stays; "
-            "the first: created_at has no time zone: 2024-05-01T08:00:00"
+            "the first: object 'item-0': created_at has no time zone: 2024-05-01T08:00:00"
         )
         assert await watermark(observer) is None
         assert await observer.value("select inform_failures from delta_controller") == 1
