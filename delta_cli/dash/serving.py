@@ -27,7 +27,17 @@ _NOT_LET_IN: Final = "Open the address that `delta dash --serve` printed when it
 
 def serve(command: str, admission: Admission) -> None:
     """Serve until Ctrl-C. Raises ConfigError without the extra `web`, and for a port in use."""
-    port = admission.port
+    try:
+        make_server(command, admission).serve()
+    except OSError as error:
+        raise ConfigError(
+            f"port {admission.port} of {HOST} cannot be used: {error.strerror or error}",
+            hint="choose another with --port",
+        ) from error
+
+
+def make_server(command: str, admission: Admission) -> Any:
+    """A server that does not run yet. Raises ConfigError without the extra `web`."""
     try:
         server, web = import_module("textual_serve.server"), import_module("aiohttp.web")
     except ImportError:
@@ -35,20 +45,15 @@ def serve(command: str, admission: Admission) -> None:
             "showing the dashboard in a browser needs the extra 'web'",
             hint="pip install 'deltaloop[web]'",
         ) from None
-    try:
-        made = _server_class(server, web, admission)
-        made(command, host=HOST, port=port, title="Delta", templates_path=_PAGE).serve()
-    except OSError as error:
-        raise ConfigError(
-            f"port {port} of {HOST} cannot be used: {error.strerror or error}",
-            hint="choose another with --port",
-        ) from error
+    made = _server_class(server, web, admission)
+    return made(command, host=HOST, port=admission.port, title="Delta", templates_path=_PAGE)
 
 
 def _server_class(server: Any, web: Any, admission: Admission) -> Any:
     """The server of textual-serve, with a guard. Its module is there with the extra only."""
     # It has no other place to say what is made for a visitor.
-    server.AppService = _dashboard_class(server.AppService)
+    service = import_module("textual_serve.app_service").AppService
+    server.AppService = _dashboard_class(service)
 
     class LoopbackServer(server.Server):
         def __init__(self, *given: Any, **more: Any) -> None:

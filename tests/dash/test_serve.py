@@ -47,9 +47,9 @@ async def address(process: "subprocess.Popen[str]") -> str:
     return await asyncio.to_thread(read)
 
 
-async def page(session: Any, process: "subprocess.Popen[str]") -> str:
+async def page(session: Any, process: "subprocess.Popen[str]", opened: str = "") -> str:
     """What its address shows once it is served; the session is let in from then on."""
-    opened = await address(process)
+    opened = opened or await address(process)
 
     async def answered() -> str | None:
         assert process.poll() is None
