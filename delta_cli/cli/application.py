@@ -134,9 +134,9 @@ def _attribute(value: Any, name: str, place: str, spec: str) -> Any:
 def _called(function: Any, spec: str) -> Any:
     try:
         return function()
-    except DeltaError:
+    except Terminated:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _not_importable(spec, error) from error
 
 

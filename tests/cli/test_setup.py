@@ -85,6 +85,10 @@ APPLICATIONS = {
     "refused": "from datetime import timedelta\nfrom delta_cli import Config\n\n"
     "config = Config(poll_interval=timedelta(seconds=-1))\n",
     "leaves": "import sys\nsys.exit(3)\n",
+    "makes": "from datetime import timedelta\nfrom delta_cli import Config\n\n"
+    "def refused():\n    return Config(poll_interval=timedelta(seconds=-1))\n\n"
+    "def broken():\n    return {}['key']\n\n"
+    "def leaves():\n    raise SystemExit(3)\n",
 }
 
 
@@ -114,6 +118,13 @@ def applications(tmp_path: Path) -> Path:
         ),
         ("refused", "refused.py, line 4"),
         ("leaves", "SystemExit: 3"),
+        (
+            "makes:refused",
+            "error: application 'makes:refused': poll_interval must be longer than zero, got -1 s",
+        ),
+        ("makes:refused", "makes.py, line 5"),
+        ("makes:broken", "makes.py, line 8"),
+        ("makes:leaves", "makes.py, line 11"),
         ("./absent.py", "there is no file absent.py"),
         ("delta_cli.examples.mirror", "MIRROR_SOURCE is not set"),
     ],
