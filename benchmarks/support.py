@@ -169,7 +169,7 @@ async def _drain(client: Client, stop_after: int) -> DrainReport:
     cpu = time.process_time()
     began = time.perf_counter()
     await client.start()
-    worker = client._runtime.worker  # noqa: SLF001  # pyright: ignore[reportOptionalMemberAccess]
+    worker = client._worker.runtime.worker  # noqa: SLF001  # pyright: ignore[reportOptionalMemberAccess]
     while not (stop_after and worker.counts.synced >= stop_after) and not await client.drained():
         await asyncio.sleep(0.005)
     seconds = time.perf_counter() - began

@@ -1,5 +1,7 @@
 """Which client a controller's code runs for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -8,13 +10,23 @@ from delta_cli.engine.errors import DeltaError
 if TYPE_CHECKING:  # the client sits far above; only its type is named here
     from delta_cli.engine.client import Client
 
-current_client: ContextVar["Client"] = ContextVar("delta_client")
+_current: ContextVar["Client"] = ContextVar("delta_client")
+
+
+@contextmanager
+def running_for(client: "Client") -> Iterator[None]:
+    """What runs inside, and every task that is begun there, runs for this client."""
+    token = _current.set(client)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def client_from_context() -> "Client":
     """The client whose worker runs this code. Raises DeltaError outside `work()` and `inform()`."""
     try:
-        return current_client.get()
+        return _current.get()
     except LookupError:
         raise DeltaError(
             "there is no client here",

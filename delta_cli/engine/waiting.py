@@ -10,6 +10,7 @@ from delta_cli.engine.database import AWAY, while_away
 from delta_cli.engine.errors import ConfigError, StateConflict, WaitTimeout
 from delta_cli.engine.events import Subscription
 from delta_cli.engine.model.event import Event
+from delta_cli.engine.model.inform import InformResult
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.states import ResourceState
 
@@ -40,6 +41,20 @@ def awaited_states(state: AwaitedState) -> frozenset[ResourceState]:
             "there is no state to wait for", hint=f"give one or more of {', '.join(AWAITABLE)}"
         )
     return frozenset(known[str(one)] for one in given)
+
+
+def key_of(
+    resource: ResourceRow | InformResult | str, object_id: str | None, namespace: str
+) -> tuple[str, str, str]:
+    """The kind, object id and namespace of a row, or as they are given. Raises ConfigError."""
+    row = resource.row if isinstance(resource, InformResult) else resource
+    if isinstance(row, ResourceRow):
+        return row.kind, row.object_id, row.namespace
+    if object_id is None:
+        raise ConfigError(
+            f"kind {row!r} alone names no resource", hint="give the object's id beside it"
+        )
+    return row, object_id, namespace
 
 
 @dataclass(frozen=True, slots=True)

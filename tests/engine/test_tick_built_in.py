@@ -25,7 +25,7 @@ async def test_a_pass_wakes_the_workers_of_other_processes(dsn: str, observer: O
         await worker.inform(Item("a"))
         await observer.until_state("a", "synced")
         # It has looked for work, found none, and sleeps for an hour.
-        runtime = worker._runtime
+        runtime = worker._worker.runtime
         assert runtime is not None
         await eventually(runtime.worker.idle.is_set)
         await observer.do("update delta_resource set updated_at = now() - interval '2 hours'")
@@ -90,7 +90,7 @@ async def test_a_worker_that_may_not_judge_leaves_the_rescue_to_others(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with working(dsn, item_controller(Stage().work)) as client:
-        assert client._runtime is not None
+        assert client._worker.runtime is not None
         await eventually(lambda: rescued(client))
         monkeypatch.setattr("delta_cli.engine.loops.base._is_younger", lambda *_: False)
         assert await client.tick("rescue") is TickOutcome.SKIPPED

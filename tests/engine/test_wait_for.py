@@ -222,7 +222,7 @@ async def test_the_same_id_in_another_namespace_or_kind_is_another_resource(
         await log_events(observer, 1, kind="other")
         await observer.do("update delta_event set namespace = 'eu'")
         await log_events(observer, 1, kind="other")
-        (subscription,) = await eventually(lambda: list(client._subscriptions))
+        (subscription,) = await eventually(lambda: list(client._log.subscriptions))
         await eventually(lambda: subscription.position == 2)
         assert not waiting.done()
         await log_events(observer, 1)
@@ -234,7 +234,7 @@ async def test_a_gap_in_the_log_is_made_up_for_by_a_look(dsn: str, observer: Obs
         await log_events(observer, 1)
         await client.inform(Item("a"))
         waiting = asyncio.create_task(client.wait_for("item", "a", timeout=LONG))
-        (subscription,) = await eventually(lambda: list(client._subscriptions))
+        (subscription,) = await eventually(lambda: list(client._log.subscriptions))
         await eventually(lambda: subscription.position == 1)
         async with observer.connection.transaction():
             await observer.do(

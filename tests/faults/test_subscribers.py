@@ -116,7 +116,7 @@ async def test_a_wait_goes_on_over_a_restart(own_server: EmbeddedServer) -> None
     async with Client(own_server.dsn, quick_config()) as client:
         await client.inform(Item("item-1"))
         waiting = asyncio.create_task(client.wait_for("item", "item-1"))
-        (subscription,) = await eventually(lambda: list(client._subscriptions))
+        (subscription,) = await eventually(lambda: list(client._log.subscriptions))
         await eventually(lambda: subscription.position is not None)
         await asyncio.to_thread(own_server.restart)
         await log_on(own_server.dsn, 1)

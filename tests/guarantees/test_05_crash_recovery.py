@@ -141,8 +141,8 @@ async def test_a_worker_that_is_cut_off_itself_declares_nobody_lost(
         await client.inform(Item("a"))
         await observer.until_state("a", "synced")
         away.set()
-        assert client._runtime is not None
-        worker = client._runtime.worker
+        assert client._worker.runtime is not None
+        worker = client._worker.runtime.worker
 
         async def keeps_quiet() -> bool:
             # A rescue that had begun before is over once the next one did not begin.

@@ -261,5 +261,5 @@ async def test_a_worker_that_was_declared_lost_holds_the_slots_of_threads_that_r
             threads.end.set()
         await observer.until_all("synced", 2)
         assert threads.most_running == 2
-        assert client._runtime is not None
-        assert client._runtime.worker.slots.in_use == 0
+        assert client._worker.runtime is not None
+        assert client._worker.runtime.worker.slots.in_use == 0

@@ -98,8 +98,8 @@ async def test_a_claim_that_was_never_heard_of_is_returned_once_nobody_holds_it(
         working(dsn, item_controller(stage.work)) as client,
         await psycopg.AsyncConnection.connect(dsn) as holder,
     ):
-        assert client._runtime is not None
-        await client._runtime.registered.wait()
+        assert client._worker.runtime is not None
+        await client._worker.runtime.registered.wait()
         await client.inform(Item("item-0"))
         await observer.until_state("item-0", "synced")
         await observer.do(
@@ -107,7 +107,7 @@ async def test_a_claim_that_was_never_heard_of_is_returned_once_nobody_holds_it(
             " lease_until = 'infinity', worker_id = (select id from delta_worker)"
         )
         await holder.execute(HOLD)
-        client._runtime._claimer._unheard = True
+        client._worker.runtime._claimer._unheard = True
         await client.inform(Item("item-1"))
         await observer.until_state("item-1", "synced")
         await holder.rollback()
@@ -155,7 +155,7 @@ async def test_what_was_claimed_and_had_not_begun_is_returned_too(
 
     async def work(resource: Resource[Item]) -> None:
         if not stage.begun:
-            client_of[0]._runtime.stop_now()
+            client_of[0]._worker.runtime.stop_now()
         await stage.work(resource)
 
     async with Client(dsn, quick_config(item_controller(work, parallelism=50))) as client:

@@ -12,12 +12,13 @@ from delta_cli.engine.database import Connection
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model.fleet import QuotaRow, WorkerRow
 from delta_cli.engine.model.resource_row import ResourceRow
-from delta_cli.engine.model.status import KindStatus
+from delta_cli.engine.model.status import KindStatus, Status
 from delta_cli.engine.queries import gauge as gauge_queries
 from delta_cli.engine.queries import resource as queries
 from delta_cli.engine.queries import worker as worker_queries
 from delta_cli.engine.statements import Statement, Steps
 from delta_cli.engine.states import ResourceState
+from delta_cli.engine.store import pauses
 from delta_cli.engine.store.rows import resource_row
 
 
@@ -92,6 +93,17 @@ async def counts(connection: Connection) -> list[KindStatus]:
         KindStatus(*lane, lane_states, due[lane], oldest[lane], paused[lane])
         for lane, lane_states in states.items()
     ]
+
+
+async def status(connection: Connection, schema: str) -> Status:
+    """The whole system; of one moment inside a `snapshot`."""
+    return Status(
+        at=await now(connection),
+        schema=schema,
+        kinds=await counts(connection),
+        workers=await workers(connection),
+        pauses=await pauses.in_force(connection),
+    )
 
 
 async def unfinished(

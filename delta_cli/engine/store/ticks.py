@@ -127,6 +127,14 @@ async def list_ticks(connection: Connection) -> list[TickRow]:
         return [_tick_row(row, tuple(runs[row["name"]])) for row in await rows.fetchall()]
 
 
+async def row_of(connection: Connection, settings: TickSettings) -> TickRow:
+    """One tick with its last runs; one that nobody has made known yet as it would be."""
+    async with connection.transaction(force_rollback=True):
+        await register(connection, settings, replace=False)
+        rows = await list_ticks(connection)
+    return next(row for row in rows if row.name == settings.name)
+
+
 def _tick_row(row: dict[str, object], runs: tuple[TickRun, ...]) -> TickRow:
     reason = row["last_skip_reason"]
     known = None if reason is None else SkipReason(str(reason))

@@ -1,0 +1,112 @@
+"""The worker that a client has in the background: started, asked to end, and waited for."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from delta_cli.engine.controller import Controllers
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.hints import CONTROL, INFORM, WORK
+from delta_cli.engine.runtime import Runtime, WorkerSummary
+from delta_cli.engine.session import Session
+from delta_cli.engine.ticks.service import TickService
+
+_DRAINED_POLL_S: Final = 0.05
+
+
+class BackgroundWorker:
+    """At most one worker at a time. `runtime` is None while there is none.
+
+    `ticks` gives the services that it runs beside its loops. Its methods are those of `Client`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        controllers: Controllers,
+        *,
+        ticks: Callable[[], Sequence[TickService]],
+    ) -> None:
+        self.runtime: Runtime | None = None
+        self._session: Session = session
+        self._controllers: Controllers = controllers
+        self._ticks: Callable[[], Sequence[TickService]] = ticks
+        self._working: asyncio.Task[WorkerSummary] | None = None
+
+    async def start(
+        self, *, kinds: Sequence[str] | None = None, namespaces: Sequence[str] | None = None
+    ) -> None:
+        """Begin, and return when the worker has registered; its failure before that is raised."""
+        controllers = self._chosen(kinds, namespaces)
+        if self._working is not None:
+            raise ConfigError("this client works already", hint="call stop() first")
+        self._session.refuse_in_dry_run("work")
+        self.runtime = Runtime(
+            self._session.database,
+            self._session.config,
+            controllers,
+            hints=self._session.hints,
+            listener=self._session.listener(WORK, INFORM, CONTROL),
+            ticks=self._ticks(),
+            namespaces=namespaces,
+        )
+        self._working = asyncio.create_task(self.runtime.run())
+        registered = asyncio.create_task(self.runtime.registered.wait())
+        await asyncio.wait([self._working, registered], return_when=asyncio.FIRST_COMPLETED)
+        registered.cancel()
+        if self._working.done():
+            await self.wait()
+
+    def _chosen(self, kinds: Sequence[str] | None, namespaces: Sequence[str] | None) -> Controllers:
+        controllers = self._controllers if kinds is None else self._controllers.only(kinds)
+        if not controllers and (kinds is not None or not self._session.config.ticks):
+            raise ConfigError(
+                "there are no controllers to work, and no ticks to run",
+                hint="give Config(controllers=[...]), Config(ticks=[...]), or both",
+            )
+        if namespaces is not None and not namespaces:
+            raise ConfigError(
+                "there are no namespaces to work", hint="name some, or give None for all"
+            )
+        return controllers
+
+    async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
+        """Drain, or with `hard` cancel what runs; returns when the worker has ended."""
+        if self.runtime is None:
+            return None
+        if hard:
+            self.runtime.stop_now()
+        else:
+            self.runtime.drain()
+        return await self.wait()
+
+    async def wait(self) -> WorkerSummary | None:
+        """Until the worker has ended; its failure is raised here."""
+        if self._working is None:
+            return None
+        working = self._working
+        try:
+            return await asyncio.shield(working)
+        finally:
+            if working.done():
+                self.runtime, self._working = None, None
+
+    async def drained(self, kinds: Sequence[str] | None = None) -> bool:
+        """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""
+        return self.runtime is not None and await self.runtime.nothing_left(kinds)
+
+    async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:
+        """Until nothing is due, or the worker has ended."""
+        while self._working is not None and not self._working.done():
+            if await self.drained(kinds):
+                return
+            await asyncio.sleep(_DRAINED_POLL_S)
+
+    def may_judge(self) -> bool:
+        """Whether this process may tell which workers are lost."""
+        return self.runtime is None or self.runtime.worker.may_judge
+
+    def wake(self, channel: str, payload: str | None = None) -> None:
+        """Look now at what a hint tells of, if there is a worker; None: at all of the channel."""
+        if self.runtime is not None:
+            self.runtime.wake(channel, payload)

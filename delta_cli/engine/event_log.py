@@ -1,0 +1,85 @@
+"""The ordered log as one client reads it: its subscriptions, and word of new events."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from weakref import WeakSet
+
+from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.events import Changes, Following, Subscription
+from delta_cli.engine.hints import EVENT
+from delta_cli.engine.model.event import EventCategory
+from delta_cli.engine.session import Session
+from delta_cli.engine.store.events import EventFilter
+
+
+class EventLog:
+    """What reads the log until it is closed. `subscriptions` are those that somebody holds."""
+
+    def __init__(self, session: Session, poll_interval: timedelta) -> None:
+        self.subscriptions: WeakSet[Subscription] = WeakSet()
+        self._session: Session = session
+        self._poll_interval: timedelta = poll_interval
+        self._changes: Changes | None = None
+
+    def subscribe(self, chosen: EventFilter, following: Following) -> Subscription:
+        """Read the chosen events; close() ends it if its reader does not."""
+        subscription = Subscription(
+            self._session.database,
+            chosen,
+            following,
+            listener=self._session.listener(EVENT) if following.follow else None,
+            poll_interval=self._poll_interval,
+        )
+        self.subscriptions.add(subscription)
+        return subscription
+
+    async def changed(self, within: timedelta) -> bool:
+        """Until there are new events since the last call, at most `within`; whether there are."""
+        if self._changes is None:
+            self._changes = Changes(self._session.listener(EVENT))
+        return await self._changes.wait(within)
+
+    async def close(self) -> None:
+        """End every subscription, and be told no more."""
+        for subscription in tuple(self.subscriptions):
+            await subscription.aclose()
+        changes, self._changes = self._changes, None
+        if changes is not None:
+            changes.close()
+
+
+def chosen_events(
+    categories: Sequence[EventCategory | str],
+    kinds: Sequence[str] | None,
+    namespaces: Sequence[str] | None,
+) -> EventFilter:
+    """Events of these categories (none named: of all), kinds and namespaces (None: of all).
+
+    Raises ConfigError for an unknown category, and for a list that lets nothing through.
+    """
+    return EventFilter(
+        categories=[_category(category) for category in categories] or None,
+        kinds=_some("kinds", kinds),
+        namespaces=_some("namespaces", namespaces),
+    )
+
+
+def _category(value: EventCategory | str) -> str:
+    try:
+        return EventCategory(value).value
+    except ValueError:
+        raise ConfigError(
+            f"unknown event category {str(value)!r}",
+            hint=f"categories: {', '.join(EventCategory)}",
+        ) from None
+
+
+def _some(name: str, values: Sequence[str] | None) -> list[str] | None:
+    """A filter that lets something through; None: everything."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not values:
+        raise ConfigError(
+            f"{name} is {values!r}, not a list of some", hint="name some, or give None for all"
+        )
+    return list(values)
