@@ -140,12 +140,24 @@ def _of_ticks(snapshot: Snapshot) -> list[Alert]:
     return found
 
 
+def ended_runs(snapshot: Snapshot) -> dict[str, InformRun]:
+    """The newest run of each kind's informer that has ended."""
+    return {run.kind: run for run in reversed(snapshot.runs) if run.finished_at is not None}
+
+
 def _of_controllers(snapshot: Snapshot) -> list[Alert]:
-    return [
-        Alert("controllers", one.kind, f"the informer of {one.kind} failed {one.inform_failures}x")
-        for one in snapshot.controllers
-        if one.inform_failures >= MANY_FAILURES
-    ]
+    ended = ended_runs(snapshot)
+    found: list[Alert] = []
+    for one in snapshot.controllers:
+        run = ended.get(one.kind)
+        if one.inform_failures >= MANY_FAILURES:
+            text = f"the informer of {one.kind} failed {one.inform_failures}x"
+            found.append(Alert("controllers", one.kind, text))
+        elif run is not None and run.counts.refused:
+            # Why stands beside the kind: all alerts share a line.
+            text = f"{one.kind}: {run.counts.refused:,} of {run.counts.seen:,} objects refused"
+            found.append(Alert("controllers", one.kind, text))
+    return found
 
 
 def _of_pauses(snapshot: Snapshot) -> list[Alert]:

@@ -13,14 +13,18 @@ from delta_cli.dash.event_lines import Longest, draw_line, lines_of
 from delta_cli.dash.filters import parse
 from delta_cli.dash.glyphs import UNICODE, bars
 from delta_cli.dash.history import History
+from delta_cli.dash.screens.controller_rows import controller_row
 from delta_cli.dash.screens.resource_rows import columns
-from delta_cli.dash.tones import Piece
+from delta_cli.dash.snapshot import Alert, Snapshot, alerts, ended_runs
+from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.trends import SYNCED, Trends
 from delta_cli.dash.widgets.columns import Column, fit_columns
 from delta_cli.dash.widgets.rows import Row, text_widths
 from delta_cli.dash.words import age, chopped, fit, fit_ends, short_count, shown
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model.event import Event, EventCategory
+from delta_cli.engine.model.fleet import ControllerRow
+from delta_cli.engine.model.inform import InformCounts, InformRun, InformRunState
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import NO_END, Chunk, Line
 
@@ -114,6 +118,45 @@ def test_a_plan_says_the_equal_command_lines() -> None:
     assert not plan.is_typed
     assert Plan("delete", lines=plan.lines).is_typed
     assert Plan("retry", lines=[line(str(number)) for number in range(51)]).is_typed
+
+
+REFUSED = "InvalidObject: 1 of 3 objects refused, so the watermark stays; the first: ..."
+
+
+def controller(kind: str) -> ControllerRow:
+    return ControllerRow(kind, 60.0, None, NOW, 0, 1, None, None, NOW, paused=False)
+
+
+def inform_run(number: int, kind: str, *, refused: int = 0, ended: bool = True) -> InformRun:
+    state = InformRunState.SUCCEEDED if ended else InformRunState.RUNNING
+    counts = InformCounts(seen=3, unchanged=3 - refused, refused=refused)
+    return InformRun(
+        *(number, kind, state, None, None, {}, None, False, "inform", 1, counts),
+        *(REFUSED if refused else None, NOW, NOW, NOW if ended else None),
+    )
+
+
+def test_an_informer_whose_last_run_had_objects_refused_is_told_with_the_reason() -> None:
+    snapshot = Snapshot(
+        at=NOW,
+        controllers=(controller("item"), controller("mended")),
+        runs=(
+            inform_run(5, "item", ended=False),
+            inform_run(4, "mended"),
+            inform_run(3, "item", refused=1),
+            inform_run(2, "mended", refused=1),
+            inform_run(1, "item"),
+        ),
+    )
+    ended = ended_runs(snapshot)
+    item, mended = (
+        controller_row(one, ended.get(one.kind), snapshot, NOW) for one in snapshot.controllers
+    )
+    assert (item.sign, item.cells["state"]) == ("!", ("refusing", Tone.WARN))
+    assert item.cells["error"] == (REFUSED, Tone.WARN)
+    assert (mended.sign, mended.cells["state"]) == (" ", ("well", Tone.OK))
+    told = Alert("controllers", "item", "item: 1 of 3 objects refused")
+    assert [one for one in alerts(snapshot) if one.tab == "controllers"] == [told]
 
 
 def _event(at: datetime) -> Event:

@@ -25,6 +25,7 @@ CONTROLLER_COLUMNS: Final = (
     Column("parallelism", "PARALLEL", 8, right=True),
     Column("fleet", "FLEET", 6, right=True, drop=4),
     Column("pause", "PAUSED", 22, drop=6, most=80),
+    Column("error", "LAST ERROR", 12, drop=3, most=400),
 )
 RUN_COLUMNS: Final = (
     Column("id", "RUN", 8, right=True, drop=4),
@@ -55,8 +56,13 @@ _RUN_TONES: Final = {
 }
 
 
-def controller_row(one: ControllerRow, snapshot: Snapshot, now: datetime) -> Row:
-    """A controller as a row."""
+def controller_row(
+    one: ControllerRow, ended: InformRun | None, snapshot: Snapshot, now: datetime
+) -> Row:
+    """A controller as a row. `ended`: the newest run of its informer that has."""
+    state = _state(one, ended)
+    well = state[1] is Tone.OK
+    error = None if well or ended is None else ended.error
     values = {
         "kind": one.kind,
         "interval": one.inform_interval_s,
@@ -65,15 +71,25 @@ def controller_row(one: ControllerRow, snapshot: Snapshot, now: datetime) -> Row
         "watermark": one.last_inform_time,
         "parallelism": one.parallelism,
         "pause": pause_words(snapshot.pause_of(PauseScope.KIND, one.kind), now) or None,
+        "error": error,
     }
-    sign = "!" if one.inform_failures else " "
-    return Row(one.kind, partial(_controller_cells, one, snapshot, now), sign, values=values)
+    cells = partial(_controller_cells, one, snapshot, now, state, error)
+    return Row(one.kind, cells, " " if well else "!", values=values)
 
 
-def _controller_cells(one: ControllerRow, snapshot: Snapshot, now: datetime) -> Cells:
+def _state(one: ControllerRow, ended: InformRun | None) -> Piece:
+    if one.inform_failures:
+        return "failing", Tone.BAD
+    if ended is not None and ended.counts.refused:
+        return "refusing", Tone.WARN
+    return "well", Tone.OK
+
+
+def _controller_cells(
+    one: ControllerRow, snapshot: Snapshot, now: datetime, state: Piece, error: str | None
+) -> Cells:
     last = next((run for run in snapshot.runs if run.kind == one.kind), None)
     failing = one.inform_failures > 0
-    state: Piece = ("failing", Tone.BAD) if failing else ("well", Tone.OK)
     pause = snapshot.pause_of(PauseScope.KIND, one.kind)
     return {
         "kind": (shown(one.kind), Tone.PLAIN),
@@ -87,6 +103,7 @@ def _controller_cells(one: ControllerRow, snapshot: Snapshot, now: datetime) -> 
         "parallelism": (str(one.parallelism), Tone.PLAIN),
         "fleet": (count(one.fleet_parallelism), Tone.PLAIN),
         "pause": (pause_words(pause, now), Tone.WARN),
+        "error": (shown(error), state[1] if error else Tone.MUTED),
     }
 
 
@@ -94,7 +111,13 @@ def _last_run(run: InformRun | None, now: datetime) -> Piece:
     if run is None:
         return "-", Tone.MUTED
     ended = run.finished_at or run.started_at or run.created_at
-    return f"{run.state} {since(ended, now)}", _RUN_TONES.get(run.state, Tone.PLAIN)
+    return f"{run.state} {since(ended, now)}", _run_tone(run)
+
+
+def _run_tone(run: InformRun) -> Tone:
+    """A run is well if it succeeded and all that it listed was stored."""
+    tone = _RUN_TONES.get(run.state, Tone.PLAIN)
+    return Tone.WARN if tone is Tone.OK and run.counts.refused else tone
 
 
 def _counts(run: InformRun | None) -> str:
@@ -105,7 +128,7 @@ def _counts(run: InformRun | None) -> str:
 
 def run_row(run: InformRun, now: datetime) -> Row:
     """A run of an informer as a row."""
-    sign = "!" if run.state is InformRunState.FAILED else " "
+    sign = "!" if run.state is InformRunState.FAILED or run.counts.refused else " "
     values = {"id": run.id, "at": run.started_at, "by": run.requested_by, "error": run.error}
     return Row(str(run.id), partial(_run_cells, run, now), sign, values=values)
 
@@ -120,7 +143,7 @@ def _run_cells(run: InformRun, now: datetime) -> Cells:
     return numbers | {
         "id": (str(run.id), Tone.MUTED),
         "at": (clock(run.started_at), Tone.PLAIN),
-        "state": (run.state.value, _RUN_TONES.get(run.state, Tone.PLAIN)),
+        "state": (run.state.value, _run_tone(run)),
         "took": (age(took), Tone.PLAIN),
         "by": (shown(run.requested_by), Tone.MUTED),
         "error": (shown(run.error), Tone.WARN if run.error else Tone.MUTED),

@@ -14,6 +14,7 @@ from delta_cli.dash.screens.controller_rows import (
     run_row,
 )
 from delta_cli.dash.screens.tab import Tab
+from delta_cli.dash.snapshot import ended_runs
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
 from delta_cli.engine.model.pause import PauseScope
@@ -41,7 +42,13 @@ class ControllersTab(Tab):
         if snapshot is None or now is None:
             return
         table = self.query_one("#controllers-table", KeyedTable)
-        table.set_rows([controller_row(one, snapshot, now) for one in snapshot.controllers])
+        ended = ended_runs(snapshot)
+        table.set_rows(
+            [
+                controller_row(one, ended.get(one.kind), snapshot, now)
+                for one in snapshot.controllers
+            ]
+        )
         table.border_title = f"Controllers {self.glyphs.separator} {len(snapshot.controllers)}"
         names = self.query_one("#namespaces", KeyedTable)
         names.set_rows([namespace_row(one, snapshot, now) for one in snapshot.namespaces])
