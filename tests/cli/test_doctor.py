@@ -40,6 +40,7 @@ SOUND = ServerFacts(
 )
 NOTHING_STUCK = StuckFacts(overdue_leases=0, longest_due_s=None, degraded=0)
 ONE_DUE = replace(NOTHING_STUCK, longest_due_s=1.0)
+OVERDUE = TickFacts("clean", is_overdue=True, consecutive_failures=0, last_error=None)
 
 
 def paused(*, waiting: int, days: float, ends: bool = False) -> PauseFacts:
@@ -116,7 +117,10 @@ def test_a_paused_tick_is_told_as_paused_and_not_as_overdue(quick: Here, dsn: st
         "insert into delta_tick (name, interval_s, lock_id, next_due)"
         " values ('sweep', 60, 1, now() - interval '1 hour')",
     )
-    assert "sweep" in findings(quick("doctor", "-o", "json"))["ticks"]["detail"]
+    found = findings(quick("doctor", "-o", "json").expect(0))
+    assert found["ticks"]["detail"] == "overdue, since no worker runs: sweep"
+    warned = [name for name, one in found.items() if one["verdict"] == "warning"]
+    assert warned == ["workers"]  # one cause is one warning
     quick("pause", "tick", "sweep").expect(0)
     found = findings(quick("doctor", "-o", "json").expect(0))
     assert found["ticks"]["verdict"] == "ok"
@@ -204,14 +208,11 @@ async def test_a_pooler_is_noticed(dsn: str, place: Path, worker_id: str) -> Non
         (doctor.of_indexes([IndexFacts("due", 200 * 1024**2, 10**6)], "delta"), Verdict.OK),
         (doctor.of_workers(WorkerFacts(2, 0, 1), NOTHING_STUCK), Verdict.WARNING),
         (doctor.of_workers(WorkerFacts(2, 1, 0), NOTHING_STUCK), Verdict.WARNING),
-        (
-            doctor.of_ticks([TickFacts("clean", True, 0, None)], WorkerFacts(1, 0, 0)),
-            Verdict.PROBLEM,
-        ),
-        (
-            doctor.of_ticks([TickFacts("clean", True, 0, None)], WorkerFacts(0, 0, 0)),
-            Verdict.WARNING,
-        ),
+        (doctor.of_ticks([OVERDUE], WorkerFacts(1, 0, 0)), Verdict.PROBLEM),
+        (doctor.of_ticks([OVERDUE], WorkerFacts(0, 0, 0)), Verdict.OK),
+        (doctor.of_workers(WorkerFacts(0, 0, 0), NOTHING_STUCK, [OVERDUE]), Verdict.WARNING),
+        (doctor.of_workers(WorkerFacts(0, 0, 0), ONE_DUE, [OVERDUE]), Verdict.PROBLEM),
+        (doctor.of_workers(WorkerFacts(1, 0, 0), NOTHING_STUCK, [OVERDUE]), Verdict.OK),
         (doctor.of_workers(WorkerFacts(2, 0, 0, 1), ONE_DUE), Verdict.OK),
         (doctor.of_workers(WorkerFacts(2, 0, 0, 2), NOTHING_STUCK), Verdict.OK),
         (doctor.of_workers(WorkerFacts(2, 0, 0, 2), ONE_DUE), Verdict.PROBLEM),
