@@ -131,7 +131,7 @@ def _guard(web: Any, admission: Admission) -> Any:
         if admission.has_other_name(request.headers):
             raise web.HTTPFound(admission.origin + request.path_qs)
         if request.path == "/" and admission.lets_in(request.query.get(TOKEN)):
-            raise _first_visit(web, admission, request.rel_url)
+            raise _first_visit(web, admission, request)
         if not admission.lets_in(request.cookies.get(admission.cookie)):
             raise web.HTTPForbidden(text=_NOT_LET_IN)
         return await handler(request)
@@ -139,11 +139,16 @@ def _guard(web: Any, admission: Admission) -> Any:
     return guard
 
 
-def _first_visit(web: Any, admission: Admission, address: Any) -> Any:
+def _first_visit(web: Any, admission: Admission, request: Any) -> Any:
     """Moves the secret to a cookie: in an address it is seen, kept and passed on."""
-    rest = [(name, value) for name, value in address.query.items() if name != TOKEN]
-    answer = web.HTTPFound(str(address.with_query(rest)), headers={"Cache-Control": "no-store"})
-    secret = address.query[TOKEN]
+    rest = [(name, value) for name, value in request.query.items() if name != TOKEN]
+    page = str(request.rel_url.with_query(rest))
+    answer = web.HTTPFound(page, headers={"Cache-Control": "no-store"})
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        # From a link of another site, as a terminal in a browser is: redirected from there, the
+        # browser would send no strict cookie. To a page of ours that leads on it does.
+        answer = web.HTTPOk(headers={"Cache-Control": "no-store", "Refresh": f"0; url={page}"})
+    secret = request.query[TOKEN]
     answer.set_cookie(admission.cookie, secret, httponly=True, samesite="Strict")
     return answer
 

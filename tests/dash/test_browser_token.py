@@ -25,9 +25,9 @@ PATHS = ("/", "/page/page.js", "/static/js/textual.js", "/ws", "/download/x", "/
 
 @asynccontextmanager
 async def served(port: int) -> AsyncIterator[Admission]:
-    """The server within this process, with a word in place of a visitor's dashboard."""
+    """The server within this process, with a shell in place of a visitor's dashboard."""
     admission = Admission(port)
-    app = await make_server("echo visited >&2", admission)._make_app()
+    app = await make_server("read line; echo visited >&2", admission)._make_app()
     async with test_utils.TestServer(app, port=port):
         yield admission
 
@@ -86,6 +86,7 @@ async def test_a_socket_is_refused_without_the_cookie_and_opened_with_it(
     assert refused.value.status == 403
     assert await status_of(session, admission.address) == 302
     async with session.ws_connect(url, origin=admission.origin) as socket:
+        await socket.send_json(["stdin", "a line\n"])
         assert await socket.receive_bytes(timeout=20) == b"visited\r\n"
 
 
@@ -105,6 +106,14 @@ async def test_the_first_visit_moves_the_secret_from_the_address_to_a_cookie(
     for path in ("/", "/page/page.js", "/static/js/textual.js"):
         assert await status_of(session, admission.origin + path) == 200
     assert await status_of(session, f"{admission.origin}/nothing") == 404
+
+
+async def test_a_link_of_another_site_leads_in_too(admission: Admission, session: Any) -> None:
+    # A browser that is redirected from there keeps the cookie, and sends it not.
+    given = {"headers": {"Sec-Fetch-Site": "cross-site"}}
+    async with session.get(admission.address, allow_redirects=False, **given) as response:
+        assert (response.status, response.headers["Refresh"]) == (200, "0; url=/")
+        assert response.cookies[admission.cookie]["samesite"] == "Strict"
 
 
 async def test_a_restart_makes_another_secret_and_the_old_one_is_worth_nothing(
