@@ -13,6 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from delta_cli import Client, Controller, InformOptions, InformOpts, Resource, ResourceState
+from delta_cli.engine import informing
 from delta_cli.engine.embedded import EmbeddedServer
 from delta_cli.engine.errors import InvalidObject, NotFound
 from delta_cli.engine.objects import object_type_of
@@ -216,8 +217,11 @@ async def test_a_batch_may_mix_kinds_and_namespaces(client: Client) -> None:
 
 
 async def test_an_object_that_is_refused_leaves_the_batches_before_it_stored(
-    client: Client,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow the machine is, no batch is written before it is full.
+    monkeypatch.setattr(informing, "_LINGER_S", 3600.0)
+
     def objects() -> Any:
         yield from (Item(f"{number:05}") for number in range(2_500))
         yield Item("x" * 300)
