@@ -82,6 +82,10 @@ def test_a_wheel_is_the_same_with_and_without_an_sdist_between(built: Path, whee
     assert contents(wheel) == contents(direct)
 
 
+def test_the_wheel_tells_type_checkers_that_it_is_typed(wheel: Path):
+    assert "delta_cli/py.typed" in contents(wheel)
+
+
 def test_the_sdist_has_what_a_packager_needs(built: Path):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
