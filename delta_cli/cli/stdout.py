@@ -74,7 +74,22 @@ def has_room() -> bool:
 def _wait_for_room() -> None:
     """Wait here and not in the write, which no signal would end: an event loop takes them all."""
     with ended_by_signals():
+        _end_if_cancelled()
         select.select([], [sys.stdout], [])
+
+
+def _end_if_cancelled() -> None:
+    """Raise CancelledError if a signal has come already, by which the command ends as it waits."""
+    if "asyncio" not in sys.modules:  # the version and completions do without it
+        return
+    import asyncio
+
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs
+        return
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def close_quietly() -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.cli.conftest import Inform
-from tests.support.command_line import CommandLine, ended
+from tests.support.command_line import DEADLINE_S, CommandLine, ended
 from tests.support.embedded import until
 
 EVENTS = 2_000
@@ -77,6 +77,38 @@ def test_a_reader_that_stands_still_keeps_no_signal_waiting(
         done = ended(process).expect(code)
     assert reader.read()
     assert "Traceback" not in done.err
+
+
+# It is sent while the process has its turn, and nobody reads what comes next.
+SIGNALLED = """
+import os, signal, sys
+from delta_cli.cli import stdout
+from delta_cli.cli.running import run_async
+
+async def command():
+    os.kill(os.getpid(), int(sys.argv[1]))
+    stdout.write("x" * 1_000_000)
+
+try:
+    sys.exit(run_async(command()))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_before_the_wait_for_a_reader_ends_it_too(
+    number: signal.Signals, code: int
+) -> None:
+    reader = Reader()
+    words = [sys.executable, "-c", SIGNALLED, str(int(number))]
+    with subprocess.Popen(words, stdout=reader.writing, stderr=subprocess.PIPE) as process:
+        try:
+            _, told = process.communicate(timeout=DEADLINE_S)
+        finally:
+            process.kill()
+    assert (process.returncode, told) == (code, b"")
+    reader.read()
 
 
 def test_what_a_reader_did_not_take_is_printed_again(full_log: CommandLine) -> None:
