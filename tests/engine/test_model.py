@@ -1,7 +1,7 @@
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +11,7 @@ from delta_cli import InvalidObject, Resource, ResourceRow, ResourceState
 from delta_cli.engine.changes import Change, changes_between
 from delta_cli.engine.model.inform import InformCounts
 from delta_cli.engine.model.resource_row import AttemptError
+from delta_cli.engine.objects import ObjectType
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -117,11 +118,16 @@ def test_a_row_with_drift_knows_what_was_synced() -> None:
 # Claimed resources
 
 
-def claimed(*, synced_at: datetime | None = None, last_synced: str | None = None) -> Resource[Any]:
+def claimed(
+    *,
+    synced_at: datetime | None = None,
+    stored: str = '{"name": "Bob"}',
+    last_synced: str | None = None,
+) -> Resource[Any]:
     resource: Resource[Any] = Resource.from_claim(
         [
             *(1, "default", "user", "bob", 2, 1, 3, 1, 10, 4, 1, NOW, NOW, synced_at, None),
-            *('{"team": "red"}', '["vip"]', None, '{"name": "Bob"}', last_synced),
+            *('{"team": "red"}', '["vip"]', None, stored, last_synced),
         ]
     )
     resource.decode_with(json.loads)
@@ -163,6 +169,30 @@ def test_what_was_last_synced_may_no_longer_fit_the_class() -> None:
     with pytest.raises(InvalidObject):
         _ = resource.last_synced
     assert resource.changes == [Change("name", "Rob", "Bob")]
+
+
+@dataclass
+class User:
+    name: str
+    email: str
+    id: ClassVar[str] = "bob"
+    kind: ClassVar[str] = "user"
+
+
+def test_a_last_synced_object_that_no_longer_fits_is_told_as_that_with_the_way_out() -> None:
+    resource = claimed(
+        synced_at=NOW,
+        stored='{"name": "Bob", "email": "bob@hello.com"}',
+        last_synced='{"name": "Bob"}',
+    )
+    resource.decode_with(ObjectType(User).decode)
+    with pytest.raises(InvalidObject) as refused:
+        _ = resource.last_synced
+    assert refused.value.message == (
+        "the last synced object of user/bob does not fit its class: field 'email': Field required"
+    )
+    assert refused.value.field == "email"
+    assert "resource.changes" in str(refused.value.hint)
 
 
 def test_an_error_of_the_database_becomes_a_value() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from delta_cli.engine.changes import Change, changes_between
+from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.model.resource_row import AttemptError
 
 T = TypeVar("T")
@@ -103,11 +104,14 @@ class Resource(Generic[T]):
     def last_synced(self) -> T | None:
         """The object that `work()` last succeeded on; None before the first sync.
 
-        Raises InvalidObject when the class no longer accepts it.
+        Raises InvalidObject when the class no longer accepts it; `changes` can be read still.
         """
         if self.synced_at is None:
             return None
-        return self._decode(self._last_synced_json or self._object_json)
+        try:
+            return self._decode(self._last_synced_json or self._object_json)
+        except InvalidObject as error:
+            raise self._outgrown(error) from error
 
     @property
     def changes(self) -> list[Change]:
@@ -135,6 +139,15 @@ class Resource(Generic[T]):
     def tags(self) -> Sequence[str]:
         """The tags that the inform gave."""
         return json.loads(self._tags_json or "[]")
+
+    def _outgrown(self, error: InvalidObject) -> InvalidObject:
+        """The refusal, told of the object that it is about: the desired one fits."""
+        why = error.message.removeprefix(f"object of kind {self.kind!r} ")
+        return InvalidObject(
+            f"the last synced object of {self.kind}/{self.object_id} {why}",
+            field=error.field,
+            hint="read resource.changes instead, or give the class's new fields a default",
+        )
 
     def __repr__(self) -> str:
         return f"Resource({self.kind}/{self.object_id}, namespace={self.namespace!r})"
