@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from delta_cli.engine.model.inform import InformRunState as InformRunState
     from delta_cli.engine.model.pause import Pause as Pause
     from delta_cli.engine.model.pause import PauseScope as PauseScope
-    from delta_cli.engine.model.resource import Resource as Resource
     from delta_cli.engine.model.resource_row import AttemptError as AttemptError
     from delta_cli.engine.model.resource_row import ResourceRow as ResourceRow
     from delta_cli.engine.model.status import Status as Status
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.model.tick import TickRow as TickRow
     from delta_cli.engine.model.tick import TickRun as TickRun
     from delta_cli.engine.model.tick import WorkerHealth as WorkerHealth
+    from delta_cli.engine.resource import Resource as Resource
     from delta_cli.engine.runtime import WorkerSummary as WorkerSummary
     from delta_cli.engine.settings import InformOptions as InformOptions
     from delta_cli.engine.settings import InformOpts as InformOpts
@@ -107,10 +107,10 @@ _HOMES = {
     "model.fleet": ("ControllerRow", "NamespaceRow", "QuotaRow", "WorkerRow"),
     "model.inform": ("InformCounts", "InformResult", "InformRun", "InformRunState"),
     "model.pause": ("Pause", "PauseScope"),
-    "model.resource": ("Resource",),
     "model.resource_row": ("AttemptError", "ResourceRow"),
     "model.status": ("Status",),
     "model.tick": ("SkipReason", "TickOutcome", "TickRow", "TickRun", "WorkerHealth"),
+    "resource": ("Resource",),
     "runtime": ("WorkerSummary",),
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 from delta_cli.engine.backoff import ExponentialBackoff, RetryPolicy
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.field_types import check_argument
-from delta_cli.engine.model.resource import Resource
 from delta_cli.engine.objects import ObjectType
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.returned import never_runs
 from delta_cli.engine.settings import InformOptions
 

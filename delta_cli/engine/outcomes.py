@@ -9,7 +9,7 @@ from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
 from delta_cli.engine.failures import message_of, trace_of
 from delta_cli.engine.model.event import EventCategory
-from delta_cli.engine.model.resource import Resource
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.states import (
     Landing,
     ResourceState,

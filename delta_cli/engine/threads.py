@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from delta_cli.engine.model.resource import Resource
+from delta_cli.engine.resource import Resource
 
 
 class WorkThreads:

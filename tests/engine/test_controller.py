@@ -7,7 +7,7 @@ import pytest
 
 from delta_cli.engine.controller import Controller, Controllers
 from delta_cli.engine.errors import ConfigError
-from delta_cli.engine.model.resource import Resource
+from delta_cli.engine.resource import Resource
 
 T = TypeVar("T")
 

@@ -27,8 +27,8 @@ from hypothesis.stateful import (
 from delta_cli.engine.controller import Controller, Controllers
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.model.event import EventCategory
-from delta_cli.engine.model.resource import Resource
 from delta_cli.engine.objects import encode_raw
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.settings import InformOpts, NamespaceConfig
 from delta_cli.engine.statements import run_steps
 from delta_cli.engine.states import (

@@ -9,7 +9,7 @@ from typing import Any, Final
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import LastingConnection, while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
-from delta_cli.engine.model.resource import Resource
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.slots import Lane
 from delta_cli.engine.store import quota, work
 from delta_cli.engine.store.work import Lane as DueLane

@@ -16,8 +16,8 @@ from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.model.resource import Resource
 from delta_cli.engine.outcomes import Cancelled, outcome_of
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.returned import see_to
 from delta_cli.engine.store.work import Outcome
 from delta_cli.engine.threads import WorkThreads

@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.model.event import EventCategory
-from delta_cli.engine.model.resource import Resource
 from delta_cli.engine.queries import work
+from delta_cli.engine.resource import Resource
 from delta_cli.engine.statements import column
 from delta_cli.engine.states import Landing
 
