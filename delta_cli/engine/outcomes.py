@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
-from delta_cli.engine.failures import message_of, trace_of
+from delta_cli.engine.failures import leaves_of, message_of, trace_of
 from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.states import (
@@ -46,6 +46,7 @@ def outcome_of(
     """What is written of a work that returned, or raised; failures are also logged."""
     if error is None:
         return Outcome(claim, _SUCCESS, EventCategory.OBJECT_SYNCED, duration_ms)
+    error = _signal_in(error)
     if isinstance(error, Snooze):
         return Outcome(claim, landing_after_snooze(claim.attempt, error.delay), None, duration_ms)
     if isinstance(error, ResourceDelete):
@@ -62,6 +63,31 @@ def outcome_of(
     kept = _error_json(claim.attempt, error, message, worker_id)
     actor = error.actor if isinstance(error, Cancelled) else None
     return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
+
+
+def _signal_in(error: BaseException) -> BaseException:
+    """Of a group of nothing but signals, as of a task group, the one that counts; else the error.
+
+    What ends the resource wins over what puts it off, and of that the longest.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    signals: list[Permanent | ResourceDelete | Snooze] = []
+    for leaf in leaves_of(error):
+        if not isinstance(leaf, Permanent | ResourceDelete | Snooze):
+            return error
+        signals.append(leaf)
+    return min(signals, key=_rank)
+
+
+def _rank(signal: Permanent | ResourceDelete | Snooze) -> tuple[int, timedelta]:
+    match signal:
+        case Permanent():
+            return 0, timedelta(0)
+        case ResourceDelete():
+            return 1, timedelta(0)
+        case Snooze():
+            return 2, -signal.delay
 
 
 def _log_failure(claim: Resource[Any], landing: Landing, message: str) -> None:

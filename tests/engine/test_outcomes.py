@@ -1,0 +1,88 @@
+"""What is written of a work that raised several errors at once, as a task group does."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from delta_cli import Permanent, ResourceDelete, Snooze
+from delta_cli.engine.failures import message_of
+from delta_cli.engine.outcomes import outcome_of
+from delta_cli.engine.store.work import Outcome
+from tests.support.engine import Constant, seconds
+from tests.support.executing import claimed
+
+
+def group(*errors: BaseException, text: str = "unhandled errors in a TaskGroup") -> Any:
+    return BaseExceptionGroup(text, errors)
+
+
+def outcome(error: BaseException) -> Outcome:
+    return outcome_of(claimed(1), error, 1.0, backoff=Constant(), worker_id=1)
+
+
+GONE, CLOSED = ResourceDelete("gone"), Permanent("card is closed")
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"),
+    [
+        ([CLOSED], "degraded"),
+        ([GONE], "deleted"),
+        ([Snooze(seconds(60))], "scheduled"),
+        ([group(group(CLOSED))], "degraded"),
+        ([Snooze(seconds(60)), GONE, CLOSED], "degraded"),
+        ([Snooze(seconds(60)), group(GONE)], "deleted"),
+    ],
+)
+def test_a_signal_that_a_task_group_raised_counts(
+    errors: Sequence[BaseException], state: str
+) -> None:
+    assert outcome(group(*errors)).landing.state == state
+
+
+def test_of_several_snoozes_the_longest_counts() -> None:
+    landing = outcome(group(Snooze(seconds(5)), Snooze(seconds(60)), Snooze(seconds(7)))).landing
+    assert (landing.due_in, landing.attempt) == (seconds(60), 0)
+
+
+def test_what_is_kept_of_a_permanent_failure_is_what_it_said_itself() -> None:
+    kept = json.loads(outcome(group(Snooze(seconds(5)), CLOSED)).error or "")
+    assert (kept["error"], kept["message"]) == ("Permanent", "card is closed")
+
+
+@pytest.mark.parametrize("signal", [CLOSED, GONE, Snooze(seconds(60))])
+def test_a_signal_beside_another_error_is_a_failure_of_both(signal: Exception) -> None:
+    failed = outcome(group(signal, KeyError("b")))
+    assert failed.landing.state == "failed"
+    kept = json.loads(failed.error or "")
+    assert kept["error"] == "ExceptionGroup"
+    assert kept["message"] == f"2 errors: {type(signal).__name__}: {signal}; KeyError: 'b'"
+
+
+def test_a_group_says_what_its_leaves_say() -> None:
+    nested = group(ValueError("a"), group(KeyError("b"), OSError("c")))
+    assert message_of(nested) == "3 errors: ValueError: a; KeyError: 'b'; OSError: c"
+    assert message_of(group(ValueError("a"))) == "1 error: ValueError: a"
+
+
+def test_a_group_keeps_the_text_that_was_given_to_it() -> None:
+    assert message_of(group(ValueError("a"), text="ann")) == "ann: 1 error: ValueError: a"
+
+
+def test_a_group_of_thousands_in_depth_and_width_is_cut() -> None:
+    deep: BaseException = ValueError("a" * 5_000)
+    for _ in range(5_000):
+        deep = group(deep)
+    message = message_of(group(deep, *[ValueError("b" * 5_000)] * 1_000))
+    assert message.startswith("1001 errors: ValueError: aaa")
+    assert len(message) == 4096
+    assert outcome(group(deep)).landing.state == "failed"
+
+
+def test_no_leaf_shows_a_password() -> None:
+    dsn = "postgresql://u:hunter2@host/db"
+    mixed = group(ValueError(dsn), KeyError("x" * 3_000), ValueError(dsn), text=dsn)
+    assert "hunter2" not in message_of(mixed)
+    assert "hunter2" not in (outcome(mixed).error or "")
