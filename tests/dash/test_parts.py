@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
-from delta_cli.dash import serving
 from delta_cli.dash.actions import Plan
+from delta_cli.dash.admission import Admission
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.diffing import aligned
 from delta_cli.dash.event_lines import Line as LogLine
@@ -305,8 +305,9 @@ def test_two_objects_stand_side_by_side_with_a_sign_where_they_differ() -> None:
     ("headers", "is_from_here"),
     [
         ({"Host": "127.0.0.1:8000"}, True),
-        ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, True),
-        ({"Host": "127.0.0.1:8000", "Origin": "http://localhost:8000"}, True),
+        ({"Host": "localhost:8000"}, True),
+        ({"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:8000"}, True),
+        ({"Host": "127.0.0.1:8000", "Origin": "http://localhost:8000"}, False),
         ({"Host": "127.0.0.1:8000", "Origin": "https://elsewhere.com"}, False),
         ({"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:9999"}, False),
         ({"Host": "127.0.0.1:8000", "Origin": "null"}, False),
@@ -317,4 +318,4 @@ def test_two_objects_stand_side_by_side_with_a_sign_where_they_differ() -> None:
 def test_a_browser_is_answered_only_for_pages_from_here(
     headers: dict[str, str], is_from_here: bool
 ) -> None:
-    assert serving.is_from_here(headers, 8000) is is_from_here
+    assert Admission(8000).is_from_here(headers) is is_from_here
