@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from delta_cli.engine.dsn import connection_settings, mask_dsn, mask_secrets
 from delta_cli.engine.errors import ConnectionFailed
+from delta_cli.engine.living import take_living
 from delta_cli.engine.pooler import PooledConnection, is_pooled
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,6 @@ class Database:
             open=False,
             kwargs=self._arguments(),
             configure=self._configure,
-            check=self._check,
             timeout=self._connect_timeout.total_seconds(),
             # After an outage the next request tries at once instead of waiting out a long backoff.
             reconnect_timeout=2.0,
@@ -167,14 +167,19 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of the pool, in autocommit. Raises PoolTimeout while it can have none."""
-        async with self._pool.connection() as connection:
-            yield connection
-            self._used[connection] = time.monotonic()
+        pool = self._pool
+        connection = await take_living(pool, self._prove)
+        try:
+            async with connection:
+                yield connection
+                self._used[connection] = time.monotonic()
+        finally:
+            await pool.putconn(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection of the pool in a transaction."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self.connection() as connection, connection.transaction():
             yield connection
 
     def _arguments(self) -> dict[str, Any]:
@@ -185,7 +190,7 @@ class Database:
             **connection_settings(self.dsn),
         }
 
-    async def _check(self, connection: Connection) -> None:
+    async def _prove(self, connection: Connection) -> None:
         await _prove_living(connection, self._used.get(connection, 0.0))
 
     async def _configure(self, connection: Connection) -> None:

@@ -18,6 +18,7 @@ from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import EVENT, INFORM, WORK, lanes_of
 from delta_cli.engine.informing import BATCH, Encoder
+from delta_cli.engine.living import take_living_sync
 from delta_cli.engine.model.inform import InformCounts, InformOutcome, InformResult, InformRun
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY, is_pooled_sync
@@ -91,7 +92,6 @@ class SyncClient:
             open=False,
             kwargs=self._arguments(),
             configure=self._configure,
-            check=ConnectionPool.check_connection,
             timeout=_CONNECT_S,
             # After an outage the next call tries at once instead of waiting out a long backoff.
             reconnect_timeout=_CONNECT_S,
@@ -168,7 +168,7 @@ class SyncClient:
         repaired = self._run(steps, connection)
         after = self._get(kind, object_id, namespace, connection)
         if not repaired:
-            raise repair.refusal(repair.INVALIDATE, after)
+            raise repair.refusal(repair.INVALIDATE, [after])
         self._notify(EVENT, [""], connection)
         self._notify(WORK, [kind], connection)
         return after
@@ -238,12 +238,22 @@ class SyncClient:
 
     def _run_alone(self, steps: Steps[R]) -> R:
         try:
-            with self._pool.connection() as own, self._configured(own):
+            with self._connection() as own, self._configured(own):
                 return run_steps_sync(own, steps)
         except (psycopg.Error, PoolTimeout) as error:
             if isinstance(error, PoolTimeout):
                 self._prove_server()
             raise explain(error, self.dsn, self.config.schema) or error from error
+
+    @contextmanager
+    def _connection(self) -> Generator[AnyConnection]:
+        pool = self._pool
+        connection = take_living_sync(pool)
+        try:
+            with connection:
+                yield connection
+        finally:
+            pool.putconn(connection)
 
     def _configure(self, connection: AnyConnection) -> None:
         if is_pooled_sync(connection):

@@ -1,0 +1,77 @@
+"""Connections of a pool that are proved to live: one whose session has ended is given to nobody.
+
+psycopg_pool's own `check` rests longer after each dead one. After a failover all that were idle are
+dead, and a caller who meets one after the other would get none in time.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain, repeat
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, Connection
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+
+Async = TypeVar("Async", bound=AsyncConnection[Any])
+Sync = TypeVar("Sync", bound=Connection[Any])
+
+#: Between two that are new and dead all the same, as behind a pooler without a server.
+_REST_S: Final = 0.1
+
+
+async def take_living(
+    pool: AsyncConnectionPool[Async], prove: Callable[[Async], Awaitable[None]]
+) -> Async:
+    """A connection for which `prove` raises no psycopg.Error; the caller puts it back.
+
+    Raises PoolTimeout when there is none within the pool's `timeout`.
+    """
+    deadline = time.monotonic() + pool.timeout
+    rests = _rests(pool.max_size)
+    while True:
+        try:
+            connection = await pool.getconn(deadline - time.monotonic())
+        except PoolTimeout:
+            raise _none_within(pool.timeout) from None
+        try:
+            await prove(connection)
+        except BaseException as error:  # a cancellation too: the pool replaces what it lent
+            await connection.close()
+            await pool.putconn(connection)
+            if not isinstance(error, psycopg.Error):
+                raise
+        else:
+            return connection
+        await asyncio.sleep(next(rests))
+
+
+def take_living_sync(pool: ConnectionPool[Sync]) -> Sync:
+    """As `take_living`, of a sync pool; each connection is asked, which costs a round trip."""
+    deadline = time.monotonic() + pool.timeout
+    rests = _rests(pool.max_size)
+    while True:
+        try:
+            connection = pool.getconn(deadline - time.monotonic())
+        except PoolTimeout:
+            raise _none_within(pool.timeout) from None
+        try:
+            pool.check_connection(connection)
+        except BaseException as error:  # Ctrl-C too: the pool replaces what it lent
+            connection.close()
+            pool.putconn(connection)
+            if not isinstance(error, psycopg.Error):
+                raise
+        else:
+            return connection
+        time.sleep(next(rests))
+
+
+def _rests(most: int) -> Iterator[float]:
+    """How long to rest after each dead one: not at all after as many as may have been idle."""
+    return chain(repeat(0.0, most), repeat(_REST_S))
+
+
+def _none_within(timeout_s: float) -> PoolTimeout:
+    return PoolTimeout(f"couldn't get a connection after {timeout_s:.2f} sec")
