@@ -52,11 +52,17 @@ class MetricsServer(ThreadingMixIn, TCPServer):
 
     def fleet(self) -> Fleet:
         """Read now, for the thread of a scrape. Raises TimeoutError if that takes too long."""
-        reading = asyncio.run_coroutine_threadsafe(read_fleet(self._client), self._loop)
+        values = read_fleet(self._client)
         try:
-            return reading.result(_VALUES_S)
+            reading = asyncio.run_coroutine_threadsafe(values, self._loop)
+            try:
+                return reading.result(_VALUES_S)
+            finally:
+                reading.cancel()
         finally:
-            reading.cancel()
+            # The worker has ended meanwhile, and nobody will begin it.
+            if self._loop.is_closed():
+                values.close()
 
     def server_bind(self) -> None:
         """Take the port, of IPv4 too where there is IPv6."""

@@ -41,7 +41,7 @@ class Driven:
         names = {":": "colon", "/": "slash", " ": "space", ",": "comma", "_": "underscore"}
         await self.pilot.press(*(names.get(one, one) for one in text), "enter")
 
-    async def shows(self, *words: str, within: float = 20.0) -> str:
+    async def shows(self, *words: str, within: float = 40.0) -> str:
         """Wait until all of these stand on the screen. Returns the screen."""
 
         def seen() -> bool:
@@ -55,7 +55,7 @@ class Driven:
             pytest.fail(f"{words} not within {within:g} s: {error}\n{self.screen}")
         return self.screen
 
-    async def until(self, condition: Callable[[], Any], *, within: float = 20.0) -> Any:
+    async def until(self, condition: Callable[[], Any], *, within: float = 40.0) -> Any:
         """Wait for a condition of the app."""
 
         def met() -> Any:

@@ -116,10 +116,12 @@ async def test_a_frozen_worker_s_late_completion_is_refused_and_it_goes_on_worki
         await observer.until_state("b", "synced")
         assert workers.spans()[-1].pid == frozen.pid
         assert await observer.resource("a") == row
-        identities = await observer.rows(
-            "select state from delta_worker where pid = %s order by id", frozen.pid
-        )
-        assert identities == [("lost",), ("running",)]
+
+        async def begun_anew() -> bool:
+            query = "select state from delta_worker where pid = %s order by id"
+            return await observer.rows(query, frozen.pid) == [("lost",), ("running",)]
+
+        await eventually(begun_anew)
         summary = await frozen.drain()
         assert summary["counts"]["synced"] == 1
 

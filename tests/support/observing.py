@@ -56,7 +56,7 @@ class Observer:
         rows = await self.rows("select state::text, count(*) from delta_resource group by 1")
         return dict(rows)
 
-    async def until_state(self, object_id: str, state: str, *, within: float = 10.0) -> Any:
+    async def until_state(self, object_id: str, state: str, *, within: float = 30.0) -> Any:
         """Wait until a resource is in a state. Returns its columns."""
 
         async def reached() -> dict[str, Any] | None:
@@ -65,7 +65,7 @@ class Observer:
 
         return await eventually(reached, within=within)
 
-    async def until_all(self, state: str, count: int, *, within: float = 20.0) -> None:
+    async def until_all(self, state: str, count: int, *, within: float = 40.0) -> None:
         """Wait until all resources, `count` of them, are in one state."""
 
         async def reached() -> bool:

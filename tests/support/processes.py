@@ -61,7 +61,7 @@ class WorkerProcess:
         return self._read.decode().splitlines()
 
     async def started(self) -> "WorkerProcess":
-        await eventually(lambda: self.lines() or self._check_alive(), within=40)
+        await eventually(lambda: self.lines() or self._check_alive(), within=60)
         return self
 
     def _check_alive(self) -> None:
@@ -70,7 +70,7 @@ class WorkerProcess:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, *, within: float = 15.0) -> int:
+    async def ended(self, *, within: float = 40.0) -> int:
         """Wait for its end. Returns its exit status."""
         await eventually(lambda: self.process.poll() is not None, within=within)
         return self.process.returncode

@@ -13,7 +13,7 @@ POLL_INTERVAL_S = 0.01
 
 
 async def eventually(
-    condition: Callable[[], Value | Awaitable[Value]], *, within: float = 10.0
+    condition: Callable[[], Value | Awaitable[Value]], *, within: float = 30.0
 ) -> Value:
     """What `condition()` gives or awaits, as soon as that is true; fails after `within` seconds."""
     value: Value | None = None
