@@ -29,10 +29,8 @@ _place = pytest.StashKey[Place]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Who runs the tests in the background, or under nohup, may have had Ctrl-C or the end of the
-    # terminal ignored, which all processes inherit.
+    # Who runs the tests in the background may have had Ctrl-C ignored, which all processes inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         remove_abandoned_places()
         config.stash[_place] = Place()

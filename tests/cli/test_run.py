@@ -140,8 +140,16 @@ def test_one_signal_drains_and_exits_0(
     ids=["term", "int", "hup"],
 )
 def test_a_second_signal_stops_at_once_and_gives_back(
-    shop: CommandLine, waiting: Callable[[], bool], rows: Rows, number: int, code: int
+    shop: CommandLine,
+    waiting: Callable[[], bool],
+    rows: Rows,
+    number: int,
+    code: int,
+    request: pytest.FixtureRequest,
 ) -> None:
+    # As it is unless the tests run under nohup, which processes inherit.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
     with shop.started("run") as process:
         until(waiting)
         process.send_signal(number)
