@@ -11,7 +11,8 @@ from delta_cli.cli.nearest import check_kind_known, check_namespace_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.place import place_of
 from delta_cli.cli.progress import Advance, progress_bar
-from delta_cli.cli.talk import is_agreed, note
+from delta_cli.cli.repair_told import Told
+from delta_cli.cli.talk import is_agreed
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model.resource_row import ResourceRow
@@ -59,11 +60,14 @@ class RepairRun:
         self._client: Client = client
         self._options: RepairOptions = options
         self._repair: Repair = _REPAIRS[options.verb]
-        self._counts: dict[str, int] = {"applied": 0, "refused": 0, "missing": 0}
+        self._told: Told = Told(self._repair, options.kind, options.namespace)
         self._counted: int | None = None  # how many the filters let through, where that is known
 
     async def run(self, form: Format) -> ExitCode:
-        """Ask where that is needed, repair, and print a record per resource."""
+        """Ask where that is needed, repair, and print a record per resource.
+
+        Raises NotFound and StateConflict for what was named and could not be done.
+        """
         self._check_states()
         if self._needs_confirmation():
             question = await self._question()
@@ -75,8 +79,11 @@ class RepairRun:
             await check_kind_known(self._client, self._options.kind)
             await check_namespace_known(self._client, self._options.namespace)
         output.write_list(records, form, columns=_COLUMNS)
-        self._tell()
-        return self._exit_code()
+        self._told.tell_counts(dry_run=self._options.dry_run)
+        if self._options.ids and not self._options.dry_run:
+            await self._told.raise_if_any(self._client)
+        self._told.tell_refused()
+        return ExitCode.DONE
 
     async def _all_records(self, advance: Advance) -> list[dict[str, Any]]:
         total = len(self._options.ids) or self._counted
@@ -89,7 +96,7 @@ class RepairRun:
         return records
 
     def _check_states(self) -> None:
-        allowed = self._repair.from_states
+        allowed = self._repair.accepted_states
         never = [state.value for state in self._options.states if state not in allowed]
         if never:
             raise ConfigError(
@@ -138,7 +145,7 @@ class RepairRun:
             done = await self._repaired(list(rows.values()))
             by_id = {record["object_id"]: record for record in done}
             for object_id in ids:
-                yield by_id.get(object_id) or self._missing(object_id)
+                yield by_id.get(object_id) or self._told.missing(object_id)
 
     async def _named(self, ids: Sequence[str]) -> list[ResourceRow]:
         options = self._options
@@ -156,7 +163,7 @@ class RepairRun:
         return self._client.resources(chosen, limit=limit)
 
     async def _repaired(self, rows: Sequence[ResourceRow]) -> list[dict[str, Any]]:
-        """Repair rows as they were seen; a record of each, with the state that was found."""
+        """Repair rows as they were seen; a record of each."""
         allowed = [row for row in rows if row.state in self._repair.from_states]
         if self._options.dry_run:
             applied = {row.id for row in allowed}
@@ -166,7 +173,8 @@ class RepairRun:
         moved = {row.id for row in allowed} - applied
         seen_again = await self._look_again([row for row in rows if row.id in moved])
         return [
-            self._record(seen_again.get(row.id, row), applied=row.id in applied) for row in rows
+            self._told.record(seen_again.get(row.id, row), applied=row.id in applied)
+            for row in rows
         ]
 
     async def _look_again(self, rows: Sequence[ResourceRow]) -> dict[int, ResourceRow]:
@@ -175,44 +183,6 @@ class RepairRun:
             return {}
         chosen = ResourceFilter(kind=self._options.kind, object_ids=[row.object_id for row in rows])
         return {row.id: row async for row in self._client.resources(chosen)}
-
-    def _record(self, row: ResourceRow, *, applied: bool) -> dict[str, Any]:
-        outcome = "applied" if applied else "refused"
-        self._counts[outcome] += 1
-        return {
-            "namespace": row.namespace,
-            "kind": row.kind,
-            "object_id": row.object_id,
-            "state": row.state.value,
-            "outcome": outcome,
-        }
-
-    def _missing(self, object_id: str) -> dict[str, Any]:
-        self._counts["missing"] += 1
-        return {
-            "namespace": self._options.namespace,
-            "kind": self._options.kind,
-            "object_id": object_id,
-            "state": None,
-            "outcome": "missing",
-        }
-
-    def _tell(self) -> None:
-        would = "would be " if self._options.dry_run else ""
-        counts = ", ".join(f"{count} {name}" for name, count in self._counts.items())
-        note(f"{self._repair.verb}: {would}{counts}")
-        if self._counts["refused"]:
-            allowed = ", ".join(self._repair.from_states)
-            note(f"{self._repair.verb} takes resources that are {allowed}")
-
-    def _exit_code(self) -> ExitCode:
-        if self._options.dry_run:
-            return ExitCode.DONE
-        if self._counts["missing"]:
-            return ExitCode.NOT_FOUND
-        if self._counts["refused"] and self._options.ids:
-            return ExitCode.REFUSED
-        return ExitCode.DONE
 
 
 async def _in_batches(rows: AsyncIterator[ResourceRow]) -> AsyncIterator[list[ResourceRow]]:

@@ -194,6 +194,7 @@ REPAIRED: Final[Shape] = {
     "namespace": "string?",
     "kind": "string",
     "object_id": "string",
+    "was": "string?",
     "state": "string?",
     "outcome": "string",
 }

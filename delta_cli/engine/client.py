@@ -313,7 +313,10 @@ class Client:
         namespace: str = DEFAULT_NAMESPACE,
         actor: str | None = None,
     ) -> ResourceRow:
-        """Delete softly; the row stays for its retention. Raises NotFound or StateConflict."""
+        """Delete softly; the row stays for its retention. One that is deleted stays as it is.
+
+        Raises NotFound, or StateConflict while it is pending.
+        """
         return await self._repairs.one(repair.DELETE, kind, object_id, namespace, actor)
 
     async def repair_many(

@@ -20,14 +20,18 @@ class Repairs:
     async def one(
         self, what: Repair, kind: str, object_id: str, namespace: str, actor: str | None
     ) -> ResourceRow:
-        """Repair one resource. Raises NotFound, or StateConflict naming its state."""
+        """Repair one resource; one that is settled stays as it is.
+
+        Raises NotFound, or StateConflict naming its state.
+        """
         row = await self._get(kind, object_id, namespace)
         # In whatever state it is by now, if only the repair allows that.
         repaired = await self._session.run(repair.apply_repair(what, [row.id], actor=actor))
         after = await self._get(kind, object_id, namespace)
-        if not repaired:
-            raise repair.refusal(what, after)
-        await self._hint_repaired(what, {kind})
+        if repaired:
+            await self._hint_repaired(what, {kind})
+        elif after.state not in what.settled_states:
+            raise repair.refusal(what, [after])
         return after
 
     async def many(self, what: Repair, rows: Sequence[ResourceRow], actor: str | None) -> list[int]:

@@ -26,6 +26,9 @@ def states(rows: Rows) -> dict[str, str]:
     return {object_id: row["state"] for object_id, row in rows().items()}
 
 
+HERE = "namespace 'default'"
+INVALIDATE_TAKES = "invalidate takes resources that are synced"
+RETRY_TAKES = "retry takes resources that are failed, degraded, deleted, expired, scheduled"
 WORKED = {"a": "synced", "b": "synced", "bad": "degraded", "failing": "failed"}
 
 
@@ -36,7 +39,8 @@ def test_named_resources_are_repaired(worked: Here, rows: Rows) -> None:
             "namespace": "default",
             "kind": "item",
             "object_id": "a",
-            "state": "synced",
+            "was": "synced",
+            "state": "expired",
             "outcome": "applied",
         }
     ]
@@ -53,11 +57,47 @@ def test_named_resources_are_repaired(worked: Here, rows: Rows) -> None:
 def test_a_named_resource_in_another_state_is_told_and_exits_6(worked: Here, rows: Rows) -> None:
     done = worked("invalidate", "item", "a", "bad", "-o", "json").expect(6)
     assert [(row["object_id"], row["outcome"], row["state"]) for row in done.json()] == [
-        ("a", "applied", "synced"),
+        ("a", "applied", "expired"),
         ("bad", "refused", "degraded"),
     ]
-    assert "takes resources that are synced" in done.err
+    assert "takes resources that are synced; item/bad is degraded" in done.err
     assert states(rows) == {**WORKED, "a": "expired"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told", "hint"),
+    [
+        (
+            ("invalidate", "item", "failing"),
+            6,
+            f"{INVALIDATE_TAKES}; item/failing is failed",
+            "retry takes one that is failed",
+        ),
+        (
+            ("retry", "item", "a", "b"),
+            6,
+            f"{RETRY_TAKES}; item/a is synced, item/b is synced",
+            "invalidate takes one that is synced",
+        ),
+        (
+            ("retry", "item", "nobody"),
+            5,
+            f"there is no resource item/nobody in {HERE}",
+            "see what there is with: delta list item",
+        ),
+        (
+            ("invalidate", "item", "no", "bad"),
+            5,
+            f"there is no resource item/no in {HERE}; {INVALIDATE_TAKES}; item/bad is degraded",
+            "see what there is with: delta list item",
+        ),
+    ],
+)
+def test_what_was_named_and_not_done_ends_with_an_error_and_a_hint(
+    worked: Here, words: tuple[str, ...], code: int, told: str, hint: str
+) -> None:
+    done = worked(*words).expect(code)
+    assert done.err.splitlines()[-2:] == [f"error: {told}", f"hint: {hint}"]
 
 
 def test_a_named_resource_that_is_missing_exits_5(worked: Here, rows: Rows) -> None:
@@ -68,6 +108,25 @@ def test_a_named_resource_that_is_missing_exits_5(worked: Here, rows: Rows) -> N
     ]
     worked("invalidate", "item", "b", "--namespace", "eu").expect(5)
     assert states(rows) == {**WORKED, "a": "expired"}
+
+
+def test_a_delete_of_what_is_deleted_changes_nothing_and_is_no_error(
+    worked: Here, rows: Rows
+) -> None:
+    words = ("delete", "item", "a", "b", "--yes", "-o", "json")
+    worked("delete", "item", "a", "--yes").expect(0)
+    before = rows()["a"]
+    done = worked(*words).expect(0)
+    assert [
+        (row["object_id"], row["was"], row["state"], row["outcome"]) for row in done.json()
+    ] == [
+        ("a", "deleted", "deleted", "unchanged"),
+        ("b", "synced", "deleted", "applied"),
+    ]
+    assert "1 applied, 0 refused, 0 missing, 1 unchanged" in done.err
+    assert rows()["a"] == before
+    done = worked("delete", "item", "--all", "--state", "deleted", "--yes", "-o", "json").expect(0)
+    assert [row["outcome"] for row in done.json()] == ["unchanged", "unchanged"]
 
 
 def test_all_of_a_kind_that_may_be_are_repaired(worked: Here, rows: Rows) -> None:

@@ -124,6 +124,28 @@ async def test_a_repair_takes_the_state_that_it_finds_not_the_one_it_read(
             await client.invalidate("item", "a")
 
 
+async def test_a_delete_of_what_is_deleted_writes_nothing(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as client:
+        await client.inform(Item("a"))
+        deleted = await client.delete("item", "a")
+        before = await observer.resource("a")
+        assert await client.delete("item", "a") == deleted
+        assert await observer.resource("a") == before
+        assert deleted.state is ResourceState.DELETED
+        assert await observer.events() == [("object_deleted", "a", "deleted")]
+
+
+async def test_a_delete_of_what_is_being_worked_is_refused(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as client:
+        await client.inform(Item("a"))
+        await observer.do(
+            "update delta_resource set state = 'pending', term = 1, attempt = 1,"
+            " lease_until = now(), worker_id = 1, due_at = null, attempted_at = now()"
+        )
+        with pytest.raises(StateConflict, match="item/a is pending"):
+            await client.delete("item", "a")
+
+
 # Reading while the database is away
 
 

@@ -14,7 +14,10 @@ from delta_cli.engine.states import DELETABLE, INVALIDATABLE, RETRYABLE, Resourc
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One kind of repair: the states it leaves, the one it enters, and its event."""
+    """One kind of repair: the states it leaves, the one it enters, and its event.
+
+    In `settled_states` there is nothing left to do: it is accepted, and writes nothing.
+    """
 
     verb: str
     from_states: Sequence[ResourceState]
@@ -22,6 +25,12 @@ class Repair:
     category: EventCategory
     due: bool
     new_round: bool
+    settled_states: Sequence[ResourceState] = ()
+
+    @property
+    def accepted_states(self) -> Sequence[ResourceState]:
+        """Those in which it is not refused."""
+        return (*self.from_states, *self.settled_states)
 
 
 INVALIDATE: Final = Repair(
@@ -47,16 +56,31 @@ DELETE: Final = Repair(
     EventCategory.OBJECT_DELETED,
     due=False,
     new_round=False,
+    settled_states=(ResourceState.DELETED,),
 )
+_TOLD: Final = 3
 
 
-def refusal(repair: Repair, row: ResourceRow) -> StateConflict:
-    """The error for a resource whose state does not allow the repair; it names the state."""
-    allowed = ", ".join(repair.from_states)
+def refusal(repair: Repair, rows: Sequence[ResourceRow]) -> StateConflict:
+    """The error for resources whose state does not allow the repair; it names their states."""
+    found = [f"{row.kind}/{row.object_id} is {row.state}" for row in rows[:_TOLD]]
+    more = f", and {len(rows) - _TOLD:,} more are refused" if len(rows) > _TOLD else ""
     return StateConflict(
-        f"{row.kind}/{row.object_id} is {row.state}: {repair.verb} is refused",
-        hint=f"{repair.verb} takes resources that are {allowed}",
+        f"{repair.verb} takes resources that are {', '.join(repair.accepted_states)}; "
+        f"{', '.join(found)}{more}",
+        hint=_way_out(rows[0].state),
     )
+
+
+def _way_out(state: ResourceState) -> str:
+    match state:
+        case ResourceState.PENDING:
+            return "it is being worked: wait for the end of that, or cancel it"
+        case ResourceState.UNKNOWN:
+            return "it is worked once a controller registers its kind"
+        case _:
+            verb = next(one.verb for one in (INVALIDATE, RETRY) if state in one.from_states)
+            return f"{verb} takes one that is {state}"
 
 
 def apply_repair(
