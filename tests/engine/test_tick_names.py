@@ -55,4 +55,9 @@ def test_namespaces_that_are_no_mapping_are_refused() -> None:
 def test_locks_differ_between_schemas_and_names() -> None:
     ids = {stable_lock_id(schema, name) for schema in ("a", "b") for name in ("ab", "b")}
     assert len(ids) == 4
-    assert all(-(2**63) <= one < 2**63 for one in ids)
+
+
+def test_programs_that_read_json_numbers_as_floats_read_locks_unchanged() -> None:
+    ids = {stable_lock_id("delta", str(number)) for number in range(1_000)}
+    assert all(0 <= one < 2**53 for one in ids)
+    assert len(ids) == 1_000

@@ -380,7 +380,7 @@ def test_a_service_tells_its_name_its_interval_and_a_stable_lock() -> None:
     service = TickService("app", HOUR, nothing)
     assert (service.name, service.interval) == ("app", HOUR)
     # Other processes and later versions must come to the same.
-    assert service.lock_id == -1418293335997657646
+    assert service.lock_id == 8314673211773385
     assert service.lock_id != TickService("other", HOUR, nothing).lock_id
     assert service.lock_id_in("other") != service.lock_id
     assert TickService("app", HOUR, nothing, lock_id=-5).lock_id == -5
