@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.client import Client as Client
     from delta_cli.engine.config import Config as Config
     from delta_cli.engine.context import client_from_context as client_from_context
+    from delta_cli.engine.context import client_in_context as client_in_context
     from delta_cli.engine.control import ControlPlane as ControlPlane
     from delta_cli.engine.controller import Controller as Controller
     from delta_cli.engine.controller import Controllers as Controllers
@@ -78,7 +79,7 @@ _HOMES = {
     "changes": ("Change",),
     "client": ("Client",),
     "config": ("Config",),
-    "context": ("client_from_context",),
+    "context": ("client_from_context", "client_in_context"),
     "control": ("ControlPlane",),
     "controller": ("Controller", "Controllers"),
     "errors": (

@@ -75,6 +75,11 @@ def test_informing_from_code_prints_what_the_readme_says(application: Path, dsn:
     assert run_in(application, dsn, sys.executable, "signup.py").strip() == expected.group(1)
 
 
+def test_the_test_of_a_controller_passes(application: Path, dsn: str) -> None:
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_app.py")
+    assert "1 passed" in run_in(application, dsn, sys.executable, *words)
+
+
 def test_the_commands_are_those_that_exist() -> None:
     named = set(re.findall(r"^\| `delta (\w+)", README, re.MULTILINE))
     assert named == set(run_python(COMMANDS).split())

@@ -15,6 +15,7 @@ from delta_cli import (
     ExponentialBackoff,
     InformCounts,
     InformOptions,
+    InformOpts,
     InformResult,
     InformRun,
     InformRunState,
@@ -35,6 +36,7 @@ from delta_cli import (
     TickService,
     WorkerHealth,
     WorkerSummary,
+    client_in_context,
     component_logger,
     handle_pass_result,
 )
@@ -57,6 +59,13 @@ class UserController(Controller[User]):
         assert_type(resource.object, User)
         assert_type(resource.last_synced, User | None)
         raise Snooze(timedelta(minutes=1))
+
+
+async def test_a_controller(client: Client) -> None:
+    resource = Resource.of(User("a", "b"), InformOpts("eu"), last_synced=User("a", "c"))
+    assert_type(resource, Resource[User])
+    with client_in_context(client):
+        await UserController().work(resource)
 
 
 class Gauges:

@@ -8,7 +8,7 @@ from typing import Any, Self, overload
 
 from delta_cli.engine.background import BackgroundWorker
 from delta_cli.engine.config import Config
-from delta_cli.engine.context import running_for
+from delta_cli.engine.context import client_in_context
 from delta_cli.engine.control import ControlPlane
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
@@ -130,7 +130,7 @@ class Client:
         """
         check_argument("kinds", kinds, Sequence[str] | None)
         check_argument("namespaces", namespaces, Sequence[str] | None)
-        with running_for(self):
+        with client_in_context(self):
             await self._worker.start(kinds=kinds, namespaces=namespaces)
 
     async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
@@ -164,7 +164,7 @@ class Client:
         `Config(ticks=[...])`.
         """
         self._session.refuse_in_dry_run("run ticks")
-        with running_for(self):
+        with client_in_context(self):
             return await self._open_ticks.tick(name, actor=actor)
 
     async def tick_standing(self, name: str) -> TickRow:
@@ -264,7 +264,7 @@ class Client:
         await self.control.require_unpaused(PauseScope.KIND, kind)
         if self._session.dry_run:
             return await self._session.rehearse(steps)
-        with running_for(self):
+        with client_in_context(self):
             run_id = await ForegroundInform(self._session, self._worker, kind).run(steps)
         return await self.inform_run(run_id)
 

@@ -14,8 +14,11 @@ _current: ContextVar["Client"] = ContextVar("delta_client")
 
 
 @contextmanager
-def running_for(client: "Client") -> Iterator[None]:
-    """What runs inside, and every task that is begun there, runs for this client."""
+def client_in_context(client: "Client") -> Iterator[None]:
+    """What runs inside, and every task that is begun there, runs for this client.
+
+    A worker does so by itself; a test of a controller gives a client of its own, or a stand-in.
+    """
     token = _current.set(client)
     try:
         yield

@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from delta_cli.engine.changes import Change, changes_between
-from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.errors import ConfigError, InvalidObject
+from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.model.resource_row import AttemptError
+from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
+from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
 
 T = TypeVar("T")
+# Of `Resource.of()` itself: `Resource` alone says nothing of its T.
+Given = TypeVar("Given")
 
 
 class Resource(Generic[T]):
@@ -95,6 +101,35 @@ class Resource(Generic[T]):
         ) = row
         return resource
 
+    @classmethod
+    def of(
+        cls,
+        obj: Given,
+        opts: InformOpts | None = None,
+        *,
+        last_synced: Given | None = None,
+        attempt: int = 1,
+        errors: Sequence[AttemptError] = (),
+    ) -> "Resource[Given]":
+        """An object as `work()` would receive it, to test a controller without a database.
+
+        `obj` and `opts` are those of `client.inform()`, and are read and refused as there; `object`
+        is a new one, decoded from what would be stored. `last_synced` is what `work()` last
+        succeeded on, None: nothing yet. `attempt` and `errors` are those of the round.
+        Raises InvalidObject, which names the field, and ConfigError for an attempt that cannot be.
+        """
+        check_argument("opts", opts, InformOpts | None)
+        check_argument("attempt", attempt, int)
+        object_type: ObjectType[Given] = object_type_of(obj)
+        new = object_type.encode(obj, opts)
+        old = None if last_synced is None else object_type.encode(last_synced, opts)
+        most = new.max_attempts or object_type.settings.max_attempts or DEFAULT_MAX_ATTEMPTS
+        if not 1 <= attempt <= most:
+            raise ConfigError(f"attempt must be 1 to {most}, its max_attempts, got {attempt}")
+        resource = cls.from_claim(_claimed(new, old, attempt, most, errors))
+        resource.decode_with(object_type.decode)
+        return resource
+
     def decode_with(self, decode: Callable[[str], T]) -> None:
         """Decode the object. Raises InvalidObject when the class no longer accepts it."""
         self._decode = decode
@@ -151,3 +186,31 @@ class Resource(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Resource({self.kind}/{self.object_id}, namespace={self.namespace!r})"
+
+
+def _claimed(
+    new: EncodedObject,
+    old: EncodedObject | None,
+    attempt: int,
+    max_attempts: int,
+    errors: Sequence[AttemptError],
+) -> Sequence[Any]:
+    """The row of a claim, made here: of a new resource, or of one that was synced as `old`."""
+    if old is not None and old.object_id != new.object_id:
+        raise InvalidObject(
+            f"last_synced is {old.object_id!r}, and the object is {new.object_id!r}",
+            field="id",
+            hint="give the same resource as it was",
+        )
+    now = datetime.now(UTC)
+    drifted = old is not None and old.hash != new.hash
+    synced_generation = None if old is None else 1
+    errors_json = json.dumps([asdict(one) | {"at": one.at.isoformat()} for one in errors])
+    return (
+        *(1, new.namespace, new.kind, new.object_id),
+        *(2 if drifted else 1, synced_generation, 1, attempt, max_attempts),
+        *(0 if old is None else 1, new.priority),
+        *(now, now, None if old is None else now, new.created_at),
+        *(new.metadata, json.dumps(new.tags), errors_json),
+        *(new.json, old.json if old is not None and drifted else None),
+    )
