@@ -23,7 +23,10 @@ _REST: Final = "\033[J"
 
 @dataclass(slots=True)
 class Frame:
-    """What was printed at `at`. `seen`: the records; `remarks`: for a person, beside the data."""
+    """What was printed at `at`. `seen`: what of the records and remarks time alone leaves.
+
+    `remarks`: for a person, beside the data.
+    """
 
     at: datetime
     lines: list[str] = field(default_factory=list)
@@ -34,9 +37,14 @@ class Frame:
         """Take note of a record that is printed."""
         self.seen.append(json.dumps(_lasting(record), default=str, sort_keys=True))
 
+    def remark(self, text: str, lasting: str) -> None:
+        """Take a remark, and note of what of it lasts."""
+        self.remarks.append(text)
+        self.seen.append(lasting)
+
     def is_same_as(self, other: "Frame | None") -> bool:
         """Whether nothing but the time has changed since then."""
-        return other is not None and (self.seen, self.remarks) == (other.seen, other.remarks)
+        return other is not None and self.seen == other.seen
 
     def screenful(self, columns: int, rows: int) -> str:
         """The codes and text that draw it over the one before, cut to the terminal's size.

@@ -44,6 +44,11 @@ class Format(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
 
+    @property
+    def is_for_people(self) -> bool:
+        """Whether it is a table to read; the others are for programs."""
+        return self in (Format.TABLE, Format.MARKDOWN)
+
 
 def write_list(
     records: Iterable[Record],
@@ -142,12 +147,15 @@ def write_text(text: str) -> None:
     _line(text)
 
 
-def remark(text: str) -> None:
-    """Tell a person something beside the data: on stderr, or below what is watched."""
+def remark(text: str, *, lasting: str | None = None) -> None:
+    """Tell a person something beside the data: on stderr, or below what is watched.
+
+    `lasting`: what of it does not change with time alone, if not all of it.
+    """
     if _frame is None:
         note(text)
     else:
-        _frame.remarks.append(text)
+        _frame.remark(text, text if lasting is None else lasting)
 
 
 @contextlib.contextmanager

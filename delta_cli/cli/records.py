@@ -121,6 +121,12 @@ def worker_record(worker: "WorkerRow") -> Values:
     return record | {"heartbeat_age_s": round(worker.heartbeat_age_s, 3)}
 
 
+def worker_table_record(worker: "WorkerRow") -> Values:
+    """A worker for a table: one that may be dead is not told to run."""
+    record = worker_record(worker)
+    return record | {"state": "silent"} if worker.silent and worker.is_there else record
+
+
 def kind_record(kind: "KindStatus") -> Values:
     """How the resources of one kind and namespace stand."""
     return {
@@ -143,6 +149,7 @@ def status_record(status: "Status") -> Values:
         "kinds": [kind_record(kind) for kind in status.kinds],
         "workers": [worker_record(worker) for worker in status.workers],
         "pauses": [pause_record(pause) for pause in status.pauses],
+        "workers_lost": status.workers_lost,
     }
 
 

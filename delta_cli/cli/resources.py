@@ -44,7 +44,6 @@ StateFilter = Annotated[
 TagFilter = Annotated[
     list[str] | None, typer.Option("--tag", help="Only with this tag; all of them if repeated.")
 ]
-_WIDE_FORMATS = (Format.TABLE, Format.MARKDOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ async def _read_page(
 
 
 def _write_page(page: _Page, limit: int | None, output_format: Format) -> None:
-    record = resource_table_record if output_format in _WIDE_FORMATS else resource_record
+    record = resource_table_record if output_format.is_for_people else resource_record
     shown = page.rows[:limit]
     output.write_list(
         map(record, shown),
@@ -169,7 +168,7 @@ async def get_resource(
         timeline = await client.timeline(row, limit=events) if events else []
     changes = [change_record(change) for change in row.changes]
     happened = [event_record(event) for event in timeline]
-    if output_format not in _WIDE_FORMATS:
+    if not output_format.is_for_people:
         record = resource_record(row) | {"changes": changes, "timeline": happened}
         output.write_object(record, output_format)
         return

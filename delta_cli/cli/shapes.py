@@ -82,6 +82,7 @@ WORKER: Final[Shape] = {
     "deleted": "int",
     "last_error": "string?",
     "paused": "bool",
+    "silent": "bool",
 }
 KIND: Final[Shape] = {
     "kind": "string",
@@ -99,6 +100,7 @@ STATUS: Final[Shape] = {
     "kinds": "[KIND]",
     "workers": "[WORKER]",
     "pauses": "[PAUSE]",
+    "workers_lost": "int",
 }
 CONTROLLER: Final[Shape] = {
     "kind": "string",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, worker_notes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
@@ -12,7 +12,7 @@ from delta_cli.cli.records import WORKER_TABLE, Values, kind_record, status_reco
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.tables import sentence
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
-from delta_cli.cli.workers import write_workers
+from delta_cli.cli.workers import tell, write_workers
 from delta_cli.engine.states import ResourceState
 
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ async def show_status(
 
 
 def _write(status: "Status", output_format: Format) -> None:
+    _write_data(status, output_format)
+    tell(
+        [
+            *worker_notes.of_nobody(status.workers, status.kinds),
+            *worker_notes.of_silent(status.workers),
+            *worker_notes.of_lost(status.workers_lost),
+        ]
+    )
+
+
+def _write_data(status: "Status", output_format: Format) -> None:
     if output_format in (Format.JSON, Format.JSONL):
         output.write_object(status_record(status), output_format)
         return
@@ -65,7 +76,8 @@ def _write_pauses(status: "Status", output_format: Format) -> None:
 
 def _write_workers(status: "Status", output_format: Format) -> None:
     if not status.workers:
-        output.remark("no workers run")
+        if not worker_notes.of_nobody(status.workers, status.kinds):
+            output.remark("no workers run")
         return
     output.write_text("")
     write_workers(status.workers, output_format, columns=WORKER_TABLE)

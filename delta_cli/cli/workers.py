@@ -1,20 +1,31 @@
 """`delta workers`: the worker processes of the fleet."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from delta_cli.cli import output
+from delta_cli.cli import output, worker_notes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.output import Format
-from delta_cli.cli.records import WORKER, WORKER_TABLE, worker_record
+from delta_cli.cli.records import WORKER, WORKER_TABLE, worker_record, worker_table_record
 from delta_cli.cli.settings import Settings
 from delta_cli.cli.watch import IntervalOption, Watching, WatchOption, show
 
 if TYPE_CHECKING:
+    from delta_cli.cli.worker_notes import Note
+    from delta_cli.engine.client import Client
     from delta_cli.engine.model.fleet import WorkerRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """The workers to show, and how many were lost of late that are not among them."""
+
+    workers: "Sequence[WorkerRow]"
+    lost: int
 
 
 async def list_workers(
@@ -28,20 +39,32 @@ async def list_workers(
     output_format: OutputOption = Format.TABLE,
 ) -> ExitCode | None:
     """List the workers of the fleet."""
+
+    async def read(client: "Client") -> _Fleet:
+        workers = await client.control.workers(ended=ended)
+        return _Fleet(workers, 0 if ended else await client.control.workers_lost())
+
     return await show(
         settings,
-        lambda client: client.control.workers(ended=ended),
-        lambda workers: _write(workers, output_format),
+        read,
+        lambda fleet: _write(fleet, output_format),
         output_format,
         Watching(watch, interval),
     )
 
 
-def _write(workers: "Sequence[WorkerRow]", output_format: Format) -> None:
-    if not workers and output_format is Format.TABLE:
+def _write(fleet: _Fleet, output_format: Format) -> None:
+    if not fleet.workers and output_format is Format.TABLE:
         output.remark("no workers run; start one with: delta run")
-        return
-    write_workers(workers, output_format)
+    else:
+        write_workers(fleet.workers, output_format)
+    tell([*worker_notes.of_silent(fleet.workers), *worker_notes.of_lost(fleet.lost)])
+
+
+def tell(notes: "Sequence[Note]") -> None:
+    """Tell a person of workers what their rows do not."""
+    for one in notes:
+        output.remark(one.text, lasting=one.lasting)
 
 
 def write_workers(
@@ -50,7 +73,7 @@ def write_workers(
     """Print workers; a narrow terminal does without `paused` only where none is."""
     unpaused = () if any(worker.paused for worker in workers) else ("paused",)
     output.write_list(
-        map(worker_record, workers),
+        map(worker_table_record if output_format.is_for_people else worker_record, workers),
         output_format,
         columns=columns,
         table=WORKER_TABLE,
@@ -67,6 +90,6 @@ def add_to(app: typer.Typer) -> None:
         examples=[
             "delta workers --all",
             "delta workers --watch",
-            "delta workers -o json | jq '.[] | select(.heartbeat_age_s > 10)'",
+            "delta workers -o json | jq '.[] | select(.silent)'",
         ],
     )(list_workers)

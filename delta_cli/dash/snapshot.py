@@ -13,8 +13,6 @@ from delta_cli.engine.model.tick import TickRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store.overview import GrantOf, LaneDue, LanePending
 
-#: A worker that is silent for so long may be lost: three heartbeats.
-SILENT_S: Final = 15.0
 #: So many failures in a row are no bad luck any more.
 MANY_FAILURES: Final = 3
 _WAITS_S: Final = 60.0
@@ -89,9 +87,9 @@ def alerts(snapshot: Snapshot) -> list[Alert]:
     ]
 
 
-def is_silent(worker: WorkerRow) -> bool:
-    """Whether a worker that should be there has not been heard of."""
-    return worker.state == "lost" or (is_there(worker) and worker.heartbeat_age_s > SILENT_S)
+def alive(snapshot: Snapshot) -> int:
+    """How many workers are there and have been heard of."""
+    return sum(one.is_there and not one.silent for one in snapshot.workers)
 
 
 def overdue_s(tick: TickRow, now: datetime) -> float:
@@ -106,16 +104,11 @@ def is_overdue(tick: TickRow, now: datetime) -> bool:
     return overdue_s(tick, now) > 2 * tick.interval_s + _LATE_S
 
 
-def is_there(worker: WorkerRow) -> bool:
-    """Whether a worker has not ended, as far as anybody knows."""
-    return worker.state in ("running", "draining")
-
-
 def _of_workers(snapshot: Snapshot) -> list[Alert]:
     return [
         Alert("workers", str(one.id), f"worker {one.id} {_silence(one)}")
         for one in snapshot.workers
-        if is_silent(one)
+        if one.silent
     ]
 
 
@@ -126,7 +119,7 @@ def _silence(worker: WorkerRow) -> str:
 
 
 def _of_ticks(snapshot: Snapshot) -> list[Alert]:
-    if not any(map(is_there, snapshot.workers)):
+    if not any(one.is_there for one in snapshot.workers):
         # One cause, said once: without a worker every tick is overdue.
         return [Alert("workers", "", "no worker runs")] if snapshot.controllers else []
     found: list[Alert] = []

@@ -169,6 +169,11 @@ class ControlPlane:
         async with self._session.connection() as connection:
             return await read.workers(connection, ended=ended)
 
+    async def workers_lost(self) -> int:
+        """How many workers were lost within a day."""
+        async with self._session.connection() as connection:
+            return await read.workers_lost(connection)
+
     async def controllers(self) -> list[ControllerRow]:
         """Every kind that has ever had a controller."""
         async with self._session.connection() as connection:

@@ -18,7 +18,7 @@ from tests.support.engine import Stage, item_controller, quick_config
 WORKER = [
     *("id", "host", "pid", "version", "state", "kinds", "namespaces", "in_flight", "capacity"),
     *("heartbeat_at", "heartbeat_age_s", "started_at", "synced", "failed", "deleted"),
-    *("last_error", "paused"),
+    *("last_error", "paused", "silent"),
 ]
 PAUSE = ["scope", "name", "reason", "actor", "created_at", "until"]
 NAMESPACE = [

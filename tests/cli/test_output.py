@@ -71,7 +71,9 @@ def test_get_as_json_is_one_object_with_its_drift(delta: CommandLine, shop: Comm
 def test_status_as_json_is_one_object(quick: Here, inform: Inform) -> None:
     inform("a", "b")
     status = quick("status", "-o", "json").expect(0).json()
-    assert list(status) == ["at", "schema", "states", "due", "kinds", "workers", "pauses"]
+    assert list(status) == [
+        *("at", "schema", "states", "due", "kinds", "workers", "pauses", "workers_lost"),
+    ]
     assert status["states"]["unknown"] == 2
     assert status["kinds"] == [
         {

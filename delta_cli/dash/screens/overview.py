@@ -17,7 +17,7 @@ from delta_cli.dash.screens.kind_rows import KIND_COLUMNS, kind_rows
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
 from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
-from delta_cli.dash.snapshot import is_silent, is_there
+from delta_cli.dash.snapshot import alive
 from delta_cli.dash.state import State
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.trends import FAILED, SYNCED
@@ -77,9 +77,7 @@ class OverviewTab(Tab):
         health.update(_health(self.state, health.content_size.width))
         self.query_one("#few-workers", KeyedTable).set_rows(worker_rows(snapshot, now, self.state))
         self.query_one("#few-ticks", KeyedTable).set_rows(tick_rows(snapshot, now))
-        alive = [one for one in snapshot.workers if is_there(one)]
-        silent = sum(map(is_silent, alive))
-        title = f"Workers {len(alive) - silent}/{len(snapshot.workers)} alive"
+        title = f"Workers {alive(snapshot)}/{len(snapshot.workers)} alive"
         self.query_one("#few-workers").border_title = title
         self.query_one("#few-ticks").border_title = "Ticks"
 
@@ -130,9 +128,17 @@ def _health(state: State, width: int) -> Text:
     if snapshot is None:
         return Text("")
     lines: list[Piece] = []
-    for tab, total in (("workers", len(snapshot.workers)), ("ticks", len(snapshot.ticks))):
-        problems = [shown(alert.text) for alert in state.alerts if alert.tab == tab]
-        lines.append((f"{tab.capitalize():<8}{total - len(problems)}/{total}  ", Tone.PLAIN))
+    problems_of = {
+        tab: [shown(alert.text) for alert in state.alerts if alert.tab == tab]
+        for tab in ("workers", "ticks")
+    }
+    ticks = len(snapshot.ticks)
+    words = {
+        "workers": f"{alive(snapshot)}/{len(snapshot.workers)} alive",
+        "ticks": f"{ticks - len(problems_of['ticks'])}/{ticks}",
+    }
+    for tab, problems in problems_of.items():
+        lines.append((f"{tab.capitalize():<8}{words[tab]}  ", Tone.PLAIN))
         told = "  ".join(f"!{problem}" for problem in problems) or "all well"
         told = fit(told, width - cell_len(lines[-1][0]), cut=state.glyphs.cut)
         lines.append((told + "\n", Tone.BAD if problems else Tone.OK))

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
-from delta_cli.dash.snapshot import Snapshot, is_silent
+from delta_cli.dash.snapshot import Snapshot
 from delta_cli.dash.state import State
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.widgets.columns import Column
@@ -53,7 +53,7 @@ def state_of(worker: WorkerRow, snapshot: Snapshot) -> Piece:
     """A worker's state in a word: silent and paused are told before running."""
     if worker.state in ("stopped", "lost"):
         return worker.state, Tone.BAD if worker.state == "lost" else Tone.MUTED
-    if is_silent(worker):
+    if worker.silent:
         return "silent", Tone.BAD
     if snapshot.pause_of(PauseScope.WORKER, str(worker.id)) is not None:
         return "paused", Tone.WARN
@@ -75,7 +75,7 @@ def _row(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> 
         "error": worker.last_error,
     }
     make_cells = partial(_cells, worker, snapshot, now, state)
-    return Row(str(worker.id), make_cells, "!" if is_silent(worker) else " ", values=values)
+    return Row(str(worker.id), make_cells, "!" if worker.silent else " ", values=values)
 
 
 def _beat_s(worker: WorkerRow, now: datetime) -> float:
@@ -94,7 +94,7 @@ def _cells(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -
         "pid": (str(worker.pid), Tone.MUTED),
         "version": (shown(worker.version), Tone.MUTED),
         "state": state_of(worker, snapshot),
-        "beat": (age(_beat_s(worker, now)), Tone.BAD if is_silent(worker) else Tone.OK),
+        "beat": (age(_beat_s(worker, now)), Tone.BAD if worker.silent else Tone.OK),
         "in_flight": (f"{worker.in_flight}/{worker.capacity}", Tone.PLAIN),
         "oldest": (since(oldest, now), Tone.PLAIN),
         "rate": ("-" if rate is None else short_count(round(rate)), Tone.PLAIN),

@@ -6,7 +6,6 @@ from textual.widgets import Static
 from delta_cli.dash.actions import Plan, Thing
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.worker_rows import ALL_COLUMNS, worker_rows, worker_text
-from delta_cli.dash.snapshot import is_there
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.engine.model.pause import PauseScope
 
@@ -34,7 +33,7 @@ class WorkersTab(Tab):
             return
         table = self.query_one("#workers-table", KeyedTable)
         table.set_rows(worker_rows(snapshot, now, self.state))
-        there = [one for one in snapshot.workers if is_there(one)]
+        there = [one for one in snapshot.workers if one.is_there]
         in_flight = sum(one.in_flight for one in there)
         capacity = sum(one.capacity for one in there)
         table.border_title = f"Workers {self.glyphs.separator} {in_flight}/{capacity} in flight"

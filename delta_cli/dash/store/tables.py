@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Final
 
 from delta_cli.dash.counting import Counts
-from delta_cli.dash.snapshot import KindCounts, Snapshot, is_there
+from delta_cli.dash.snapshot import KindCounts, Snapshot
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.model.fleet import WorkerRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import namespaces, overview, pauses, read, registry, runs, ticks
 from delta_cli.engine.store.overview import LaneDue, LanePending
+from delta_cli.engine.store.ticks import TickSettings
 
 _DUE_CAP: Final = 1_000
 _RUNS: Final = 200
@@ -23,9 +24,12 @@ _FIRST_ROUND_S: Final = 0.25
 class Tables:
     """What all tables say; the counts of a large one are kept from look to look."""
 
-    def __init__(self, database: Database, counts: Counts) -> None:
+    def __init__(
+        self, database: Database, counts: Counts, *, known_ticks: Sequence[TickSettings]
+    ) -> None:
         self._database: Database = database
         self._counts: Counts = counts
+        self._known_ticks: Sequence[TickSettings] = known_ticks
 
     async def snapshot(self) -> Snapshot:
         """The whole system now."""
@@ -43,7 +47,7 @@ class Tables:
                 due=due,
                 workers=await self._workers(connection),
                 grants=await overview.grants(connection),
-                ticks=await ticks.list_ticks(connection),
+                ticks=await ticks.list_ticks(connection, self._known_ticks),
                 controllers=await registry.list_controllers(connection),
                 namespaces=await namespaces.list_namespaces(connection),
                 runs=await runs.list_runs(connection, None, limit=_RUNS),
@@ -79,7 +83,7 @@ class Tables:
         """Those that are there, and those that ended a moment ago: a lost one is worth seeing."""
         found = await read.workers(connection, ended=True)
         return [
-            one for one in found if is_there(one) or one.heartbeat_age_s < _ENDED.total_seconds()
+            one for one in found if one.is_there or one.heartbeat_age_s < _ENDED.total_seconds()
         ]
 
 

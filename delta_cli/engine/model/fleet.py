@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+#: A worker that is silent for so long may be lost: three heartbeats.
+SILENT_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,16 @@ class WorkerRow:
     deleted: int
     last_error: str | None
     paused: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has not ended, as far as anybody knows."""
+        return self.state in ("running", "draining")
+
+    @property
+    def silent(self) -> bool:
+        """Whether it should be there and has not been heard of: so has one that was lost."""
+        return self.state == "lost" or (self.is_there and self.heartbeat_age_s > SILENT_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,17 @@ class KindStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole system at one instant of the database's clock."""
+    """The whole system at one instant of the database's clock.
+
+    `workers` are those that are there; `workers_lost` counts those that were lost within a day.
+    """
 
     at: datetime
     schema: str
     kinds: Sequence[KindStatus] = field(default_factory=tuple)
     workers: Sequence[WorkerRow] = field(default_factory=tuple)
     pauses: Sequence[Pause] = field(default_factory=tuple)
+    workers_lost: int = 0
 
     @property
     def states(self) -> dict[ResourceState, int]:

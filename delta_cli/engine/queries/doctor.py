@@ -71,14 +71,17 @@ order by pg_relation_size(index_of.oid) desc
 WORKERS: Final[LiteralString] = """
 select
     count(*) filter (
-        where state in ('running', 'draining') and heartbeat_at > now() - interval '1 minute'
+        where state in ('running', 'draining')
+        and heartbeat_at > now() - %(silent_after)s::interval
     ) as running,
     count(*) filter (
-        where state in ('running', 'draining') and heartbeat_at <= now() - interval '1 minute'
+        where state in ('running', 'draining')
+        and heartbeat_at <= now() - %(silent_after)s::interval
     ) as silent,
     count(*) filter (where state = 'lost' and stopped_at > now() - interval '1 day') as lost,
     count(*) filter (
-        where state in ('running', 'draining') and heartbeat_at > now() - interval '1 minute'
+        where state in ('running', 'draining')
+        and heartbeat_at > now() - %(silent_after)s::interval
         and exists (
             select from delta_pause
             where scope = 'worker' and name = delta_worker.id::text

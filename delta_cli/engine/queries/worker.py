@@ -88,6 +88,13 @@ where state in ('running', 'draining') or %(ended)s
 order by id
 """
 
+# How many workers were lost of late, who are no longer in the list of those that are there.
+LOST_OF_LATE: Final[LiteralString] = """
+select count(*)
+from delta_worker
+where state = 'lost' and stopped_at > now() - interval '1 day'
+"""
+
 # Workers that ended longer ago than the retention (negative: kept for ever), a batch at a time.
 CLEAN: Final[LiteralString] = """
 with cleaned as (

@@ -103,6 +103,7 @@ async def status(connection: Connection, schema: str) -> Status:
         kinds=await counts(connection),
         workers=await workers(connection),
         pauses=await pauses.in_force(connection),
+        workers_lost=await workers_lost(connection),
     )
 
 
@@ -130,6 +131,12 @@ async def workers(connection: Connection, *, ended: bool = False) -> list[Worker
     async with connection.cursor(row_factory=class_row(WorkerRow)) as cursor:
         await cursor.execute(worker_queries.LIST, {"ended": ended})
         return await cursor.fetchall()
+
+
+async def workers_lost(connection: Connection) -> int:
+    """How many workers were lost within a day."""
+    row = await (await connection.execute(worker_queries.LOST_OF_LATE)).fetchone()
+    return row[0] if row else 0
 
 
 async def quotas(connection: Connection) -> list[QuotaRow]:
