@@ -31,6 +31,16 @@ class Latest(Generic[T]):
         self._next: list[T] = []
         self._is_running: bool = False
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether something newer waits: what runs may as well end."""
+        return bool(self._next)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something runs or waits."""
+        return self._is_running
+
     def ask(self, what: T) -> None:
         """Run for this, now or when the run before has ended."""
         self._next = [what]

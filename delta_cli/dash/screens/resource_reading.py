@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable
+from contextlib import aclosing
 from typing import Any, Final
 
 from textual.message import Message
@@ -9,7 +10,7 @@ from textual.widget import Widget
 
 from delta_cli.dash.latest import Latest
 from delta_cli.dash.messages import PageRead, ReadFailed, ResourceRead, TimelineRead
-from delta_cli.dash.store import Resources
+from delta_cli.dash.store import Page, Resources
 from delta_cli.engine.store.overview import Line, Wanted
 
 #: A list is read for at most this share of the time, and once a second.
@@ -31,10 +32,12 @@ class ResourceReading:
             widget, "timeline", self._read_timeline, rest_s=_REST_S
         )
         self._next_at: float = 0.0
+        self._whole: tuple[Wanted, Page] | None = None
+        self._search_at: float = 0.0
 
     def read_list(self, wanted: Wanted, *, at_once: bool = False) -> bool:
         """Read a list if it is time to. Returns whether that has begun."""
-        if not at_once and time.monotonic() < self._next_at:
+        if not at_once and (self._list.is_running or time.monotonic() < self._next_at):
             return False
         self._next_at = time.monotonic() + _LEAST_S
         self._list.ask(wanted)
@@ -47,11 +50,28 @@ class ResourceReading:
             self._timeline.ask(line)
 
     async def _read_list(self, wanted: Wanted) -> None:
+        await self._told(self._search(wanted))
+
+    async def _search(self, wanted: Wanted) -> None:
+        """Tell what is found as it is found, until all is, or nobody looks at it any more.
+
+        A list that was searched to its end is brought up to date from where it changes most, and
+        searched again once that has rested as long as it cost.
+        """
         begin = time.monotonic()
-        page = await self._told(self._store.page(wanted))
-        if page is not None:
-            self._post(PageRead(page, wanted))
-        self._next_at = max(self._next_at, begin + _SHARE * (time.monotonic() - begin))
+        known = self._whole[1] if self._whole is not None and self._whole[0] == wanted else None
+        is_enough = known is not None and begin < self._search_at
+        first_s: float | None = None
+        async with aclosing(self._store.pages(wanted, known)) as pages:
+            async for page in pages:
+                first_s = first_s or time.monotonic() - begin
+                self._next_at = max(self._next_at, begin + _SHARE * first_s)
+                self._post(PageRead(page, wanted))
+                if page.is_over:
+                    self._whole = wanted, page
+                if is_enough or self._list.is_asked or not self._widget.display:
+                    return
+        self._search_at = time.monotonic() + _SHARE * (time.monotonic() - begin)
 
     async def _read_one(self, line: Line) -> None:
         found = await self._told(self._store.resource(line))

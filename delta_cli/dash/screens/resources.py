@@ -1,6 +1,7 @@
 """The tab Resources: a list with filter, sort and marks, and beside it the one under the cursor."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -16,14 +17,17 @@ from delta_cli.dash.screens.resource_reading import ResourceReading
 from delta_cli.dash.screens.resource_rows import as_read, columns, resource_row
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.state import State
-from delta_cli.dash.store import LINES, Page, Resources
+from delta_cli.dash.store import Page, Resources
 from delta_cli.dash.widgets.detail import Detail
 from delta_cli.dash.widgets.filter_bar import FilterBar
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.dash.words import shown
+from delta_cli.dash.words import fit, short_count, shown
 from delta_cli.engine.model.event import Event
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.store.overview import Line, Wanted
+
+#: Of a filter at least so much is shown in the title.
+_SHORTEST_FILTER: Final = 8
 
 
 class ResourcesTab(Tab):
@@ -53,7 +57,6 @@ class ResourcesTab(Tab):
                 columns(self.filter),
                 id="resources-table",
                 glyphs=self.glyphs,
-                empty="no resources that the filter lets through",
                 marks=True,
             )
             yield Detail(glyphs=self.glyphs, id="detail")
@@ -164,7 +167,10 @@ class ResourcesTab(Tab):
 
     def _show_lines(self) -> None:
         now, page = self.state.now, self._page
+        self._table.empty = self._empty_words(page)
+        self._table.refresh()
         if now is None or page is None:
+            self._table.set_rows([])
             return
         # What is looked into stays although the filter lets it through no more: keys are about it.
         seen = {str(line.id) for line in page.lines} | {self._opened_key}
@@ -182,13 +188,25 @@ class ResourcesTab(Tab):
         told = f"{marked:,} marked: actions are about them" if marked else ""
         return ", ".join(filter(None, (told, f"marked and gone: {gone:,}" if gone else "")))
 
-    def _title(self, page: Page) -> str:
-        dot = f" {self.glyphs.separator} "
-        number = f"{len(page.lines):,}"
+    def _empty_words(self, page: Page | None) -> str:
+        """What stands in place of the lines: that there are none is said once all was looked at."""
+        if page is None:
+            away = "the database is away" if self.state.is_away else self._why
+            return "not read yet" if away is None else f"cannot be read: {shown(away)}"
         if not page.is_all:
-            number = f"{number} of more" if len(page.lines) >= LINES else f"{number} so far"
-            number += f", {page.looked:,} looked at"
-        return f"{shown(self.filter.text or 'all')}{dot}{number}"
+            return f"none among the newest {page.looked:,} so far"
+        return "no resources that the filter lets through" if self.filter.text else "no resources"
+
+    def _title(self, page: Page) -> str:
+        """The filter, as far as there is room for it, and how many it lets through."""
+        number = f"{len(page.lines):,}"
+        if not page.is_over:
+            number += f" so far, {short_count(page.looked)} looked at"
+        elif not page.is_all:
+            number += " of more"
+        number = f" {self.glyphs.separator} {number}"
+        room = max(_SHORTEST_FILTER, self._table.size.width - len(number) - 2)
+        return fit(shown(self.filter.text or "all"), room, cut=self.glyphs.cut) + number
 
     def _show_detail(self, row: ResourceRow | None) -> None:
         now = self.state.now
@@ -282,7 +300,11 @@ class ResourcesTab(Tab):
         self.filter, self._wanted_key = chosen, then
         self._table.set_columns(columns(chosen))
         self._table.unmark()
-        self.read_soon(at_once=True)
+        if not self.read_soon(at_once=True):
+            # Lines of another list would be taken for what this filter lets through.
+            self._page, self._lines = None, {}
+            self._table.border_title = Content(shown(chosen.text or "all"))
+        self._show_lines()
         self.post_message(self.Crumbs())
 
     def plan(self, verb: str) -> Plan | None:

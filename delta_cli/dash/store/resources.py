@@ -1,10 +1,13 @@
 """Reads lists of resources, and single ones with all that is known of them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from delta_cli.dash.store.reasons import reason_of
+from delta_cli.dash.store.searching import Search
 from delta_cli.engine.database import Connection, Database
 from delta_cli.engine.errors import NotFound
 from delta_cli.engine.model.event import Event
@@ -15,27 +18,22 @@ from delta_cli.engine.store.overview import Line, Wanted
 
 #: Lines of a list at most; what does not fit is told.
 LINES: Final = 500
-_LOOK: Final = 20_000
-_LOOKS: Final = 5
 _TIMELINE: Final = 100
+#: How often a search that goes on tells what it has found.
+_TELL_EVERY_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lines of a list. `is_all` False: there are more, or the search went only so far."""
+    """Lines of a list. `is_all` False: there are more, or the search goes on.
+
+    `looked`: how many rows were looked at by now, the newest first. `is_over`: the search is.
+    """
 
     lines: Sequence[Line] = ()
     is_all: bool = True
     looked: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The ids of a page in its order, and how far the search went."""
-
-    ids: Sequence[int]
-    is_all: bool
-    looked: int
+    is_over: bool = True
 
 
 class Resources:
@@ -48,17 +46,21 @@ class Resources:
         """Why a read failed, without secrets."""
         return reason_of(error, self._database)
 
-    async def page(self, wanted: Wanted) -> Page:
-        """The resources that a list shows, from at most some 100,000 rows looked at."""
-        async with self._database.connection() as connection:
-            found = await _search(connection, wanted)
-            places = {number: place for place, number in enumerate(found.ids)}
-            lines = await overview.lines(connection, found.ids)
-            lines = sorted(lines, key=lambda line: places[line.id])
-            if wanted.text is not None:
-                known = {line.id for line in lines}
-                lines += await _exactly(connection, wanted, wanted.text, known)
-        return Page(lines, found.is_all, found.looked)
+    async def pages(self, wanted: Wanted, known: Page | None = None) -> AsyncGenerator[Page]:
+        """The resources that a list shows, at first what is found soon, then ever more of them.
+
+        `known`: what was found before. What the search has not come to yet is shown of that.
+        """
+        search, told_at = Search(wanted, LINES), -inf
+        while not search.is_over:
+            page = None
+            async with self._database.connection() as connection:
+                await search.look(connection)
+                if search.is_over or time.monotonic() - told_at > _TELL_EVERY_S:
+                    page = await _page(connection, search, known)
+            if page is not None:
+                yield page
+                told_at = time.monotonic()
 
     async def find(self, kind: str | None, object_id: str) -> list[Line]:
         """The resources that `kind/id` may mean."""
@@ -86,21 +88,26 @@ class Resources:
         return rows
 
 
-async def _search(connection: Connection, wanted: Wanted) -> _Found:
-    """From the end of the table on, until there are enough or it was long enough."""
-    ids: list[int] = []
-    looked, before_id = 0, overview.NO_END
-    for _ in range(_LOOKS):
-        batch = await overview.candidates(
-            connection, wanted, before_id=before_id, look=_LOOK, limit=LINES + 1 - len(ids)
-        )
-        ids += batch.ids
-        looked += batch.looked
-        before_id = batch.lowest
-        if len(ids) > LINES or before_id == 0:
-            break
-    is_all = len(ids) <= LINES and before_id == 0 and looked < _LOOK * _LOOKS
-    return _Found(ids[:LINES], is_all, looked)
+async def _page(connection: Connection, search: Search, known: Page | None) -> Page:
+    """What was found, and what is known and still wanted where the search is under way."""
+    wanted, ids = search.wanted, search.ids
+    if known is not None and not search.is_over:
+        ids = [*dict.fromkeys([*ids, *(line.id for line in known.lines)])]
+    places = {number: place for place, number in enumerate(ids)}
+    found = await overview.lines(connection, ids)
+    lines = sorted(found, key=lambda line: places[line.id])
+    if wanted.text is not None:
+        lines += await _exactly(connection, wanted, wanted.text, set(ids))
+    lines = [line for line in lines if _is_still_wanted(line, wanted)][:LINES]
+    if known is not None and not search.is_over:
+        return Page(lines, known.is_all, known.looked)
+    return Page(lines, search.is_all, search.looked, search.is_over)
+
+
+def _is_still_wanted(line: Line, wanted: Wanted) -> bool:
+    """Whether a line is what was asked for by what may have changed since it was found."""
+    is_of_worker = wanted.worker_id is None or line.worker_id == wanted.worker_id
+    return is_of_worker and (wanted.states is None or line.state in wanted.states)
 
 
 async def _exactly(
@@ -108,8 +115,7 @@ async def _exactly(
 ) -> list[Line]:
     """Resources whose whole id is the text: the key leads there, however large the table."""
     found = await overview.find(connection, text, kind=wanted.kind, namespace=wanted.namespace)
-    states = wanted.states
-    return [line for line in found if line.id not in known and (not states or line.state in states)]
+    return [line for line in found if line.id not in known]
 
 
 async def _row(connection: Connection, line: Line) -> ResourceRow | None:

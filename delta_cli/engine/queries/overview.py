@@ -110,7 +110,7 @@ select
         limit %(limit)s
     ) as ids,
     (select count(*) from looked) as looked,
-    0::bigint as lowest
+    null::bigint as lowest
 """
 
 # Candidates that are being worked, of one worker or all.
@@ -133,7 +133,7 @@ select
         limit %(limit)s
     ) as ids,
     (select count(*) from looked) as looked,
-    0::bigint as lowest
+    null::bigint as lowest
 """
 
 # Candidates at rest (synced, degraded, deleted, unknown), of each namespace and state those that
@@ -166,7 +166,7 @@ select
         limit %(limit)s
     ) as ids,
     (select count(*) from looked) as looked,
-    0::bigint as lowest
+    null::bigint as lowest
 """
 
 # The rows of a list, without their objects.

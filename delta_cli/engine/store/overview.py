@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.queries import overview as queries
@@ -11,14 +11,14 @@ from delta_cli.engine.states import CLAIMABLE, ResourceState
 
 #: Beyond every id.
 NO_END: Final = 2**63 - 1
-_WAITING: Final = frozenset(CLAIMABLE)
-_AT_REST: Final = frozenset(
-    {
-        ResourceState.SYNCED,
-        ResourceState.DEGRADED,
-        ResourceState.DELETED,
-        ResourceState.UNKNOWN,
-    }
+#: Each index that holds resources by their states, with those that it holds: together all.
+_PARTS: Final[tuple[tuple[LiteralString, frozenset[ResourceState]], ...]] = (
+    (queries.CANDIDATES_DUE, frozenset(CLAIMABLE)),
+    (queries.CANDIDATES_PENDING, frozenset({ResourceState.PENDING})),
+    (
+        queries.CANDIDATES_AT_REST,
+        frozenset(ResourceState) - {*CLAIMABLE, ResourceState.PENDING},
+    ),
 )
 Lane = tuple[str, str]  # kind and namespace
 
@@ -78,7 +78,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which resources a list shows; None means any. `text` is part of the object id."""
+    """Which resources a list shows; None means any. `text` is part of the object id.
+
+    A worker's are those that it works on now.
+    """
 
     kind: str | None = None
     namespace: str | None = None
@@ -86,6 +89,12 @@ class Wanted:
     tags: Sequence[str] | None = None
     worker_id: int | None = None
     text: str | None = None
+
+    @property
+    def has_index(self) -> bool:
+        """Whether `indexed_candidates` finds these sooner than a walk through the table."""
+        asked = (self.kind, self.namespace, self.states, self.worker_id)
+        return any(one is not None for one in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,18 @@ class Candidates:
     ids: Sequence[int]
     looked: int
     lowest: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedCandidates:
+    """Ids that a list shows. `is_all` False: an index holds more than was looked at.
+
+    `is_ordered`: they come from one index, in its order: what is due next, what changed last.
+    """
+
+    ids: Sequence[int]
+    is_all: bool
+    is_ordered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +156,54 @@ async def pending(connection: Connection) -> list[LanePending]:
 async def candidates(
     connection: Connection, wanted: Wanted, *, before_id: int = NO_END, look: int, limit: int
 ) -> Candidates:
-    """Ids for a list, from the index that holds the states asked for; at most `look` rows of it."""
-    states = set(wanted.states or ())
-    values: dict[str, Any] = {
+    """Ids for a list, the newest first, out of the next `look` rows of the table below an id."""
+    states = None if wanted.states is None else [state.value for state in wanted.states]
+    values = _values(wanted, look, limit) | {"before_id": before_id, "states": states}
+    ids, looked, lowest = await _found(connection, queries.CANDIDATES, values)
+    return Candidates(ids, looked, lowest if lowest and looked >= look else 0)
+
+
+async def indexed_candidates(
+    connection: Connection, wanted: Wanted, *, look: int, limit: int
+) -> IndexedCandidates:
+    """Ids for a list, from the indexes that hold the states asked for; `look` rows of each."""
+    ids: list[int] = []
+    is_all, parts = True, 0
+    for query, held in _PARTS:
+        states = [state.value for state in _asked(wanted) & held]
+        if not states:
+            continue
+        values = _values(wanted, look, limit)
+        values |= {"states": states, "worker_id": wanted.worker_id}
+        found, looked, _ = await _found(connection, query, values)
+        ids += found
+        is_all = is_all and looked < look and len(found) < limit
+        parts += 1
+    return IndexedCandidates(ids, is_all, is_ordered=parts == 1)
+
+
+def _asked(wanted: Wanted) -> frozenset[ResourceState]:
+    asked = frozenset(ResourceState if wanted.states is None else wanted.states)
+    return asked if wanted.worker_id is None else asked & {ResourceState.PENDING}
+
+
+def _values(wanted: Wanted, look: int, limit: int) -> dict[str, Any]:
+    return {
         "kind": wanted.kind,
         "namespace": wanted.namespace,
-        "states": [state.value for state in states] or None,
         "tags": None if wanted.tags is None else list(wanted.tags),
         "text": wanted.text,
         "look": look,
         "limit": limit,
     }
-    if wanted.worker_id is not None or states == {ResourceState.PENDING}:
-        del values["states"]
-        values["worker_id"] = wanted.worker_id
-        cursor = await connection.execute(queries.CANDIDATES_PENDING, values)
-    elif states and states <= _WAITING:
-        cursor = await connection.execute(queries.CANDIDATES_DUE, values)
-    elif states and states <= _AT_REST:
-        cursor = await connection.execute(queries.CANDIDATES_AT_REST, values)
-    else:
-        cursor = await connection.execute(queries.CANDIDATES, values | {"before_id": before_id})
-    row = await cursor.fetchone()
+
+
+async def _found(
+    connection: Connection, query: LiteralString, values: dict[str, Any]
+) -> tuple[list[int], int, int | None]:
+    row = await (await connection.execute(query, values)).fetchone()
     assert row is not None
-    ids, looked, lowest = row
-    return Candidates(ids, looked, lowest if lowest and looked >= look else 0)
+    return row[0], row[1], row[2]
 
 
 async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
