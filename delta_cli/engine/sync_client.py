@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, Self, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from delta_cli.engine.callers import require_joinable_sync, within_sync
 from delta_cli.engine.config import Config
@@ -21,6 +21,7 @@ from delta_cli.engine.informing import BATCH, Encoder
 from delta_cli.engine.living import take_living_sync
 from delta_cli.engine.model.inform import InformCounts, InformOutcome, InformResult, InformRun
 from delta_cli.engine.model.resource_row import ResourceRow
+from delta_cli.engine.own_pool import OwnPool
 from delta_cli.engine.pooler import CONFIGURE_LOCALLY, is_pooled_sync
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps, run_steps_sync, run_through_sync
@@ -45,7 +46,8 @@ class SyncClient:
     """Informs, invalidates and queues inform runs: use it as `with SyncClient(dsn) as client`.
 
     Each call takes `connection`, a caller's own sync psycopg connection, whose transaction it then
-    joins. It may be shared by threads, and opened again. Settings are those of `Client`; it does
+    joins. It may be shared by threads, opened again, and used after a fork: each process makes
+    connections of its own. Settings are those of `Client`; it does
     not work resources, registers nothing, and needs a database that is configured and migrated.
     Opening it proves that the server answers: ConnectionFailed says why it does not.
 
@@ -67,25 +69,27 @@ class SyncClient:
         self._encoder: Encoder = Encoder(self.config.max_object_bytes, self.config.max_attempts)
         # A guess: what an inform writes says whether it holds.
         self._known_namespaces: frozenset[str] = frozenset()
-        self._pool_or_none: ConnectionPool[AnyConnection] | None = None
+        self._is_open: bool = False
+        self._pools: dict[int, OwnPool] = {}  # by the process that made it
 
     def __repr__(self) -> str:
         return f"SyncClient({mask_dsn(self.dsn)!r}, schema={self.config.schema!r})"
 
     def __enter__(self) -> Self:
-        if self._pool_or_none is None:
+        if not self._is_open:
             self._prove_server()
-            self._pool_or_none = self._make_pool()
-            self._pool_or_none.open()
+            self._is_open = True
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        pool, self._pool_or_none = self._pool_or_none, None
+        self._is_open = False
+        pool = self._pools.pop(os.getpid(), None)
+        self._pools.clear()
         if pool is not None:
             pool.close()
 
-    def _make_pool(self) -> ConnectionPool[AnyConnection]:
-        return ConnectionPool(
+    def _make_pool(self) -> OwnPool:
+        return OwnPool(
             self.dsn,
             min_size=0,
             max_size=10,
@@ -113,12 +117,21 @@ class SyncClient:
             raise describe_connection_error(error, self.dsn) from None
 
     @property
-    def _pool(self) -> ConnectionPool[AnyConnection]:
-        if self._pool_or_none is None:
+    def _pool(self) -> OwnPool:
+        if not self._is_open:
             raise DeltaError(
                 "the client is not open", hint="use it as: with SyncClient(...) as client"
             )
-        return self._pool_or_none
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            return pool
+        # Without a lock, which a thread could hold while another forks: the first one made is kept.
+        made = self._make_pool()
+        made.open()
+        pool = self._pools.setdefault(os.getpid(), made)
+        if pool is not made:
+            made.close()
+        return pool
 
     def inform(
         self,
@@ -198,7 +211,7 @@ class SyncClient:
         self, batch: list[Candidate], connection: AnyConnection | None
     ) -> list[InformOutcome]:
         namespaces = {one.encoded.namespace for one in batch}
-        if connection is not None and self._pool_or_none is not None:
+        if connection is not None and self._is_open:
             require_joinable_sync(connection)
             self._make_known(namespaces - self._known_namespaces)
         policy = InformPolicy(known_namespaces=self._known_namespaces)
