@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from delta_cli.cli.widths import cut_to_width
+from delta_cli.cli.widths import cut_to_width, wrap_to_width
 
 #: Where every record of a watched list has the time of its look.
 SNAPSHOT_AT: Final = "snapshot_at"
@@ -19,6 +19,14 @@ LEAVE: Final = "\033[?25h\033[?1049l"
 _HOME: Final = "\033[H"
 _END_OF_LINE: Final = "\033[K"
 _REST: Final = "\033[J"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """That there is no newer look, and `why`. `age_s`: how long ago the last one was."""
+
+    why: str
+    age_s: float
 
 
 @dataclass(slots=True)
@@ -46,13 +54,15 @@ class Frame:
         """Whether nothing but the time has changed since then."""
         return other is not None and self.seen == other.seen
 
-    def screenful(self, columns: int, rows: int) -> str:
+    def screenful(self, columns: int, rows: int, stale: Stale | None = None) -> str:
         """The codes and text that draw it over the one before, cut to the terminal's size.
 
         Each line is overwritten, not erased first: erased lines flicker.
         """
-        title = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}, Ctrl-C ends"
-        lines = [title, "", *self.text().splitlines()]
+        age = "" if stale is None else f", {stale.age_s:.0f} s old"
+        title = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}{age}, Ctrl-C ends"
+        why = [] if stale is None else wrap_to_width(stale.why, columns).splitlines()
+        lines = [title, *why, "", *self.text().splitlines()]
         if len(lines) > rows - 1:
             hidden = len(lines) - (rows - 2)
             lines = [*lines[: rows - 2], f"({hidden} more lines)"]

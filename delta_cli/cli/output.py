@@ -13,15 +13,16 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
-from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame
+from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale
 from delta_cli.cli.stdout import has_room, write
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
 from delta_cli.cli.tables import cell, draw
-from delta_cli.cli.talk import note
+from delta_cli.cli.talk import note, stderr_is_terminal, warn
 from delta_cli.cli.text import escape_json, harmless
 from delta_cli.cli.view import ALL, View
 from delta_cli.engine.errors import ConfigError
@@ -174,20 +175,37 @@ class Screen:
 
     def __init__(self) -> None:
         self._last: Frame | None = None
+        self._why_stale: str | None = None
 
     def __enter__(self) -> Self:
         write(ENTER)
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
-        """Leave the last look where the person goes on typing."""
+        """Leave the last look where the person goes on typing, and why there is no newer one."""
         write(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
+        if self._why_stale is not None:
+            warn(self._why_stale)
 
     def show(self, frame: Frame) -> None:
         """Draw it."""
-        self._last = frame
+        self._last, self._why_stale = frame, None
+        self._draw(frame, None)
+
+    def tell_stale(self, stale: Stale) -> None:
+        """Say above the last look how old it is and why; on stderr too, if that is elsewhere."""
+        from delta_cli.engine.dsn import mask_secrets
+
+        stale = replace(stale, why=harmless(mask_secrets(stale.why)))
+        if self._why_stale is None and not stderr_is_terminal():
+            warn(stale.why)
+        self._why_stale = stale.why
+        if self._last is not None:
+            self._draw(self._last, stale)
+
+    def _draw(self, frame: Frame, stale: Stale | None) -> None:
         size = shutil.get_terminal_size()
-        write(frame.screenful(size.columns, size.lines))
+        write(frame.screenful(size.columns, size.lines, stale))
 
 
 class Paper:
@@ -195,6 +213,7 @@ class Paper:
 
     def __init__(self) -> None:
         self._last: Frame | None = None
+        self._is_stale: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -204,12 +223,19 @@ class Paper:
 
     def show(self, frame: Frame) -> None:
         """Add it, if it is new."""
+        self._is_stale = False
         if not frame.is_same_as(self._last):
             for line in frame.lines:
                 _line(line)
             for text in frame.remarks:
                 note(text)
         self._last = frame
+
+    def tell_stale(self, stale: Stale) -> None:
+        """Warn once that nothing new comes, and why."""
+        if not self._is_stale:
+            warn(stale.why)
+        self._is_stale = True
 
 
 def watched(form: Format) -> Screen | Paper:

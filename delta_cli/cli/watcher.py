@@ -1,17 +1,22 @@
-"""Looks again and again, woken by events, and shows each look; the database may be away."""
+"""Looks again and again, woken by events, and shows each look; the database may be away.
+
+The pool hopes for a connection for as long as a request may take, and tells no reason. So a look
+that takes long is not waited for in silence: a connection of its own shows what is the matter.
+"""
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from delta_cli.cli import output
 from delta_cli.cli.exit_codes import ExitCode
+from delta_cli.cli.frame import Stale
 from delta_cli.cli.output import Format, Paper, Screen
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import warn
 
 if TYPE_CHECKING:
     from delta_cli.engine.client import Client
@@ -20,6 +25,12 @@ T = TypeVar("T")
 
 #: A busy fleet has thousands of events a second, a person two eyes.
 _LEAST_BETWEEN_S: Final = 0.25
+#: A look that takes longer than this may have no connection to look by.
+_PATIENCE_S: Final = 0.5
+#: A server that is there lets somebody in within this time.
+_ANSWERS_WITHIN_S: Final = 3.0
+#: While the database is away, however seldom it is to be looked at.
+_ASK_AGAIN: Final = timedelta(seconds=2)
 
 
 async def watch(
@@ -55,7 +66,8 @@ class _Watcher(Generic[T]):
         self._read: Callable[[Client], Awaitable[T]] = read
         self._write: Callable[[T], None] = write
         self._look_every: timedelta = look_every
-        self._is_away: bool = False
+        self._away: str | None = None  # why
+        self._looked: float = time.monotonic()
         self._task: asyncio.Task[object] | None = asyncio.current_task()
 
     def end(self) -> None:
@@ -71,22 +83,63 @@ class _Watcher(Generic[T]):
         while True:
             await self._look(client, paper)
             await asyncio.sleep(_LEAST_BETWEEN_S)
-            await client.changed(self._look_every)
+            every = self._look_every
+            await client.changed(every if self._away is None else min(every, _ASK_AGAIN))
 
     async def _look(self, client: "Client", paper: Screen | Paper) -> None:
-        from delta_cli.cli.inform_run import database_now
         from delta_cli.engine.database import AWAY
 
         try:
-            at = await database_now(client)
-            data = await self._read(client)
+            at, data = await self._data(client, paper)
         except AWAY as error:
-            if not self._is_away:
-                told = " ".join(str(error).split())
-                warn(f"the database is away, and is asked again until it is back: {told}")
-            self._is_away = True
+            # A pool that gave up knows less than the server that was asked meanwhile.
+            self._tell_away(paper, self._away or str(error))
             return
-        self._is_away = False
+        self._away, self._looked = None, time.monotonic()
         with output.looking(at) as frame:
             self._write(data)
         paper.show(frame)
+
+    async def _data(self, client: "Client", paper: Screen | Paper) -> tuple[datetime, T]:
+        """What there is now. Tells what is the matter with the database while that takes long."""
+        from delta_cli.engine.cancelling import cancel_all
+
+        reading = asyncio.create_task(self._read_now(client))
+        try:
+            while not (await asyncio.wait({reading}, timeout=_PATIENCE_S))[0]:
+                trouble = await _trouble(client)
+                if trouble is not None:
+                    self._tell_away(paper, trouble)
+                elif self._away is not None:
+                    # It is back, of which the pool takes note later than a new request.
+                    await cancel_all(reading)
+                    self._away = None
+                    reading = asyncio.create_task(self._read_now(client))
+            return reading.result()
+        finally:
+            await cancel_all(reading)
+
+    async def _read_now(self, client: "Client") -> tuple[datetime, T]:
+        from delta_cli.cli.inform_run import database_now
+
+        return await database_now(client), await self._read(client)
+
+    def _tell_away(self, paper: Screen | Paper, why: str) -> None:
+        self._away = why
+        told = f"the database is away, and is asked again until it is back: {' '.join(why.split())}"
+        paper.tell_stale(Stale(told, time.monotonic() - self._looked))
+
+
+async def _trouble(client: "Client") -> str | None:
+    """Why no connection can be made now; None: one can."""
+    from delta_cli.engine.database import AWAY
+
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+            connection = await client.database.connect()
+            await connection.close()
+    except TimeoutError:
+        return "it does not answer"
+    except AWAY as error:
+        return str(error)
+    return None

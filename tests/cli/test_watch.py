@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -99,6 +100,38 @@ def test_it_survives_a_server_that_restarts_and_says_so_once(
         process.send_signal(signal.SIGTERM)
         done = ended(process)
     assert (done.code, done.err) == (143, "")
+
+
+def test_an_outage_is_told_at_once_with_its_reason(
+    own_server: EmbeddedServer, delta: CommandLine
+) -> None:
+    delta.environ["DELTA_DSN"] = own_server.dsn
+    with delta.started("status", "--watch", "--interval", "1h", "-o", "jsonl") as process:
+        line_of(process)
+        own_server.stop(force=True)
+        began = time.monotonic()
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        # A pool of connections would hope for ten seconds, and not know why.
+        assert time.monotonic() - began < 8
+        assert "the database is away, and is asked again until it is back: " in told
+        assert "couldn't get a connection" not in told
+
+
+def test_a_terminal_shows_how_old_the_last_look_is_while_the_database_is_away(
+    own_server: EmbeddedServer, delta: CommandLine
+) -> None:
+    delta.environ["DELTA_DSN"] = own_server.dsn
+    with delta.terminal("list", "--watch", "--interval", "1h") as terminal:
+        terminal.until("object_id")
+        own_server.stop(force=True)
+        place = terminal.until("the database is away")
+        place = terminal.until(" s old, Ctrl-C ends", after=place)
+        terminal.until("object_id", after=place)
+        terminal.type("\x03")
+        code, shown = terminal.end()
+    assert code == 130
+    assert "warning:" in shown.rpartition(LEAVES)[2]
 
 
 @pytest.mark.parametrize(
