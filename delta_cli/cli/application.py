@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli.settings import Settings
-from delta_cli.cli.talk import Terminated
+from delta_cli.cli.talk import Terminated, note
 from delta_cli.engine.errors import ConfigError, DeltaError
 
 if TYPE_CHECKING:
@@ -23,22 +23,31 @@ _MEND: Final = "mend it; --debug shows the whole traceback"
 HOW: Final = "name it as module:config, with --app, DELTA_APP, or app = ... in delta.toml"
 
 
-def require_application(settings: Settings) -> "Config":
-    """The application's Config. Raises ConfigError where there is none."""
-    config = find_application(settings)
+def require_application(settings: Settings, *, announce: bool = True) -> "Config":
+    """The application's Config, as `find_application()`. Raises ConfigError where there is none."""
+    config = find_application(settings, announce=announce)
     if config is None:
         raise ConfigError("no application is named", hint=HOW)
     return config
 
 
-def find_application(settings: Settings) -> "Config | None":
-    """The application's Config, in the schema that was asked for; None where none is named."""
+def find_application(settings: Settings, *, announce: bool = True) -> "Config | None":
+    """The application's Config, in the schema that was asked for; None where none is named.
+
+    `announce`: say so when it has a schema of its own, which other commands cannot know of.
+    """
     if settings.app.value is None:
         return None
     config = load_config(settings.app.value)
-    return (
-        config if settings.schema.value is None else _replaced(config, schema=settings.schema.value)
-    )
+    if settings.schema.value is not None:
+        return _replaced(config, schema=settings.schema.value)
+    if announce and config.schema != settings.schema_name:
+        note(
+            f"the application's schema is {config.schema!r}; commands that do not load it, such as "
+            f"delta list, look in {settings.schema_name!r} unless you set "
+            f"DELTA_SCHEMA={config.schema} or give --schema {config.schema}"
+        )
+    return config
 
 
 def not_started(config: "Config | None") -> "Config | None":

@@ -82,14 +82,14 @@ async def _apply(connection: Any, schema: str, output_format: Format) -> None:
 
 
 async def _check(connection: Any, schema: str) -> ExitCode:
-    from delta_cli.engine.schema import pending
+    from delta_cli.engine.schema import migrate_command, pending
 
     left = await pending(connection, schema=schema)
     if not left:
         note(f"schema {schema!r} is up to date")
         return ExitCode.DONE
     names = ", ".join(one.file_name for one in left)
-    note(f"schema {schema!r} lacks {names}; run: delta migrate")
+    note(f"schema {schema!r} lacks {names}; run: {migrate_command(schema)}")
     return ExitCode.SCHEMA
 
 

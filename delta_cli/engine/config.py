@@ -10,6 +10,7 @@ from delta_cli.engine.dsn import check_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.field_types import check_fields
 from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
+from delta_cli.engine.schema.names import default_schema
 from delta_cli.engine.settings import (
     DEFAULT_MAX_ATTEMPTS,
     NamespaceConfig,
@@ -28,8 +29,10 @@ if TYPE_CHECKING:  # services sit above; only their type is named here
 class Config:
     """Everything an application sets. Defaults are upstream's where upstream has the setting.
 
-    `ticks` are the application's periodic services, beside the built-in ones. `max_object_bytes` is
-    the most that an object takes as JSON with its metadata; a larger one is refused. Timeouts of
+    `ticks` are the application's periodic services, beside the built-in ones. `schema` holds
+    Delta's tables: by default what DELTA_SCHEMA says, else `delta`; what the command line is asked
+    for beats it. `max_object_bytes` is the most that an object takes as JSON with its metadata; a
+    larger one is refused. Timeouts of
     None, zero or less: no limit. `resource_inform_interval` zero or less: no informer runs on its
     own. Retentions negative: kept for ever. `controller_inform_timeout` is how long an informer may
     take to report its next object. `poll_only` does without LISTEN; `direct_dsn` is the server
@@ -41,7 +44,7 @@ class Config:
     controllers: Sequence[Controller[Any]] = ()
     namespaces: Mapping[str, NamespaceConfig] = field(default_factory=dict)
     ticks: Sequence["TickService"] = ()
-    schema: str = "delta"
+    schema: str = field(default_factory=default_schema)
     direct_dsn: str | None = field(default=None, repr=False)  # it may hold a password
 
     max_attempts: int = DEFAULT_MAX_ATTEMPTS

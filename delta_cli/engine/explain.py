@@ -11,6 +11,7 @@ from delta_cli.engine.database import (
 )
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.errors import DeltaError, InvalidObject, SchemaBehind
+from delta_cli.engine.schema.names import migrate_command
 
 
 def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
@@ -45,7 +46,8 @@ def _database_error(error: psycopg.Error, dsn: str, schema: str) -> DeltaError:
         return describe_lost_connection(error, dsn)
     told = mask_secrets(error.diag.message_primary or str(error))
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject, errors.InvalidSchemaName)):
-        return SchemaBehind(f"schema {schema!r} is not set up: {told}", hint="run: delta migrate")
+        hint = f"run: {migrate_command(schema)}"
+        return SchemaBehind(f"schema {schema!r} is not set up: {told}", hint=hint)
     if isinstance(error, errors.InsufficientPrivilege):
         return DeltaError(
             f"the database does not allow this: {told}",

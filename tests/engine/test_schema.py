@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection, IsolationLevel, errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row, scalar_row
 
@@ -22,6 +22,7 @@ from delta_cli.engine.errors import (
     SchemaForeign,
     SchemaNewer,
 )
+from delta_cli.engine.explain import explain
 from delta_cli.engine.queries import migration as queries
 from delta_cli.engine.schema import (
     Migration,
@@ -445,6 +446,30 @@ async def test_a_database_without_the_schema_is_behind(connection: Connection):
         "schema 'delta' is not migrated yet; to be applied: 001_"
     )
     assert refused.value.hint == "run: delta migrate"
+
+
+@pytest.mark.parametrize(
+    ("variable", "schema", "command"),
+    [
+        ("", "delta", "delta migrate"),
+        ("", "shop", "delta migrate --schema shop"),
+        ("shop", "shop", "delta migrate"),
+        ("shop", "delta", "delta migrate --schema delta"),
+    ],
+)
+async def test_who_is_behind_is_told_the_command_that_migrates_this_schema(
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    schema: str,
+    command: str,
+):
+    monkeypatch.setenv("DELTA_SCHEMA", variable)
+    with pytest.raises(SchemaBehind) as refused:
+        await require_current(connection, schema=schema)
+    assert refused.value.hint == f"run: {command}"
+    meaning = explain(errors.UndefinedTable("no such table"), "", schema)
+    assert meaning is not None and meaning.hint == f"run: {command}"
 
 
 async def test_a_schema_that_lacks_migrations_is_behind(

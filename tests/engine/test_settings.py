@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from delta_cli import Client, Config
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.settings import (
     InformOptions,
@@ -95,6 +96,17 @@ def test_bad_settings(make: Callable[[], object], message: str):
 
 def test_a_ttl_of_zero_goes_with_a_synced_retention():
     assert NamespaceConfig(expiry_ttl=timedelta(0), synced_retention=timedelta(1))
+
+
+def test_a_schema_given_in_code_beats_delta_schema_which_beats_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("DELTA_SCHEMA", "shop")
+    assert [Config().schema, Client().config.schema, Config(schema="own").schema] == [
+        *("shop", "shop", "own")
+    ]
+    monkeypatch.setenv("DELTA_SCHEMA", "")
+    assert Config().schema == "delta"
 
 
 def test_tags_given_as_a_list_become_a_tuple():

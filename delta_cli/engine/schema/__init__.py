@@ -6,7 +6,7 @@ Forward only: files `NNN_words.sql` are applied in order, each once, by one proc
 from delta_cli.engine.schema.apply import migrate
 from delta_cli.engine.schema.check import MigrationStatus, pending, require_current, status
 from delta_cli.engine.schema.files import Migration, shipped_migrations
-from delta_cli.engine.schema.names import DEFAULT_SCHEMA, check_schema_name
+from delta_cli.engine.schema.names import DEFAULT_SCHEMA, check_schema_name, migrate_command
 
 __all__ = [
     "DEFAULT_SCHEMA",
@@ -14,6 +14,7 @@ __all__ = [
     "MigrationStatus",
     "check_schema_name",
     "migrate",
+    "migrate_command",
     "pending",
     "require_current",
     "shipped_migrations",

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 
 from delta_cli.engine.errors import MigrationEdited, MigrationPartial, SchemaBehind, SchemaNewer
 from delta_cli.engine.schema.files import Migration, shipped_migrations
-from delta_cli.engine.schema.names import DEFAULT_SCHEMA, check_schema_name
+from delta_cli.engine.schema.names import DEFAULT_SCHEMA, check_schema_name, migrate_command
 from delta_cli.engine.schema.record import Recorded, read_recorded, shown
 
 
@@ -63,7 +63,7 @@ async def require_current(
     have = f"has {done} of {len(shipped)} migrations" if done else "is not migrated yet"
     raise SchemaBehind(
         f"schema {schema!r} {have}; to be applied: {shown([file.file_name for file in left])}",
-        hint="run: delta migrate",
+        hint=f"run: {migrate_command(schema)}",
     )
 
 

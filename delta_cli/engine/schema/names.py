@@ -1,5 +1,6 @@
 """Which names a schema of Delta's may have. None of them needs quotes in SQL that people type."""
 
+import os
 import re
 
 from delta_cli.engine.errors import ConfigError
@@ -8,6 +9,16 @@ DEFAULT_SCHEMA = "delta"
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _MAX_LENGTH = 63 - len(".inform")  # a channel is named by schema and topic, and Postgres takes 63
+
+
+def default_schema() -> str:
+    """Where nothing else names a schema: DELTA_SCHEMA, unless it is empty, else `delta`."""
+    return os.environ.get("DELTA_SCHEMA") or DEFAULT_SCHEMA
+
+
+def migrate_command(schema: str) -> str:
+    """The command that migrates this schema: by itself, `delta migrate` takes the default one."""
+    return "delta migrate" if schema == default_schema() else f"delta migrate --schema {schema}"
 
 
 def check_schema_name(schema: str) -> str:
