@@ -17,7 +17,8 @@ HEARTBEAT: Final[LiteralString] = """
 update delta_worker
 set heartbeat_at = now(),
     state = case when state = 'running' and %(draining)s then 'draining' else state end,
-    in_flight = %(in_flight)s,
+    -- What one that was given up still works on is not its any more.
+    in_flight = case when state in ('running', 'draining') then %(in_flight)s else 0 end,
     synced = %(synced)s,
     failed = %(failed)s,
     deleted = %(deleted)s,
@@ -38,11 +39,11 @@ set state = 'stopped', stopped_at = now(), heartbeat_at = now(), in_flight = 0
 where id = %(id)s and state in ('running', 'draining')
 """
 
-# Give up workers that have not been heard of. A restart of the server silences everybody, so the
-# silence counts from the restart at the earliest.
+# Give up workers that have not been heard of; what they work on is not theirs any more. A restart
+# of the server silences everybody, so the silence counts from the restart at the earliest.
 MARK_LOST: Final[LiteralString] = """
 update delta_worker
-set state = 'lost', stopped_at = now()
+set state = 'lost', stopped_at = now(), in_flight = 0
 where id = any(array(
     select id
     from delta_worker
