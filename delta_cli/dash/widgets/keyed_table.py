@@ -4,7 +4,7 @@ While rows are marked the order stands still, and a marked row that has vanished
 """
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
 from textual.binding import BindingType
@@ -18,6 +18,9 @@ from delta_cli.dash.widgets.drawn_lines import DrawnLines
 from delta_cli.dash.widgets.moves import MOVES
 from delta_cli.dash.widgets.row_pieces import MARGIN, row_pieces, title_pieces
 from delta_cli.dash.widgets.rows import Order, Row, frozen_order, text_widths
+
+#: Instead of rows, before any were given.
+_UNREAD: Final = "not read yet"
 
 
 class KeyedTable(DrawnLines):
@@ -62,6 +65,7 @@ class KeyedTable(DrawnLines):
         self.order: Order | None = None
         self.cursor_key: str | None = None
         self.empty: str = empty
+        self._was_filled: bool = False
         self._can_mark: bool = marks
         self._texts: dict[str, int] = {}
         self._fitted: tuple[int, Fitted] | None = None
@@ -100,6 +104,7 @@ class KeyedTable(DrawnLines):
 
     def set_rows(self, rows: Iterable[Row]) -> None:
         """Show these rows; the cursor and the marks stay with theirs."""
+        self._was_filled = True
         ordered = list(rows) if self.order is None else self.order.sort(rows)
         if self.marks:
             ordered = frozen_order(self._rows, ordered, self.marks)
@@ -262,7 +267,8 @@ class KeyedTable(DrawnLines):
             return self.draw(title_pieces(columns, self.glyphs, self.order), "line--header")
         index = self.line_at(y)
         if not self._rows and index == 0:
-            return self.draw([(" " * MARGIN + self.empty, Tone.MUTED)])
+            words = self.empty if self._was_filled else _UNREAD
+            return self.draw([(" " * MARGIN + words, Tone.MUTED)])
         if index >= len(self._rows):
             return self.draw([])
         return self._draw_row(self._rows[index], columns)
