@@ -37,8 +37,8 @@ class KindCounts:
 
     @property
     def total(self) -> int:
-        """All that are not deleted."""
-        return sum(n for state, n in self.states.items() if state is not ResourceState.DELETED)
+        """All of them, also those whose object is deleted: as many as a list of them has."""
+        return sum(self.states.values())
 
 
 @dataclass(frozen=True, slots=True)
