@@ -30,7 +30,7 @@ def json_of(value: Any) -> str:
 
 def head(row: ResourceRow, now: datetime) -> Text:
     """What stands above every pane."""
-    due = "" if row.due_at is None else f"  due: {until(row.due_at, now)}"
+    due = "" if row.due_at is None else f"  {_due(row.due_at, now)}"
     held = "" if row.worker_id is None else f"  held by worker {row.worker_id}"
     pieces: list[Piece] = [
         (row.state.value, OF_STATE[row.state]),
@@ -41,6 +41,11 @@ def head(row: ResourceRow, now: datetime) -> Text:
         (due + held, Tone.MUTED),
     ]
     return text_of(pieces)
+
+
+def _due(at: datetime, now: datetime) -> str:
+    words = until(at, now)
+    return f"due in {words}" if at > now else words
 
 
 def pane(

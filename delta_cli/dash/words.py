@@ -109,7 +109,7 @@ def until(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "-"
     seconds = (at - now).total_seconds()
-    return age(seconds) if seconds > 0 else f"due {age(-seconds)}"
+    return age(seconds) if seconds > 0 else f"late {age(-seconds)}"
 
 
 def count(value: int | None) -> str:
@@ -141,6 +141,7 @@ def pause_words(pause: Pause | None, now: datetime) -> str:
     """Who paused something, for how long and why; nothing where it is not paused."""
     if pause is None:
         return ""
-    lasting = "" if pause.until is None else f" for {until(pause.until, now)}"
+    left_s = None if pause.until is None else (pause.until - now).total_seconds()
+    lasting = "" if left_s is None else f" for {age(max(0.0, left_s))}"
     reason = "" if pause.reason is None else f": {shown(pause.reason)}"
     return f"by {shown(pause.actor)}{lasting}{reason}"

@@ -17,7 +17,7 @@ CONTROLLER_COLUMNS: Final = (
     Column("kind", "KIND", 12, most=40, first=36),
     Column("state", "STATE", 8),
     Column("interval", "EVERY", 6, right=True),
-    Column("next", "NEXT", 9, right=True),
+    Column("next", "NEXT", 10, right=True),
     Column("failures", "FAILS", 5, right=True),
     Column("watermark", "WATERMARK", 21, drop=3),
     Column("run", "LAST RUN", 16, drop=2),

@@ -22,7 +22,7 @@ _COLUMNS: Final = (
     Column("object_id", "OBJECT ID", 12, most=80, first=36, ends=True),
     Column("attempt", "ATT", 5, right=True),
     Column("updated", "AGE", 6, right=True),
-    Column("due", "DUE", 9, right=True, drop=6),
+    Column("due", "DUE", 10, right=True, drop=6),
     Column("synced", "SYNCED", 6, right=True, drop=5),
     Column("worker", "WORKER", 7, right=True, drop=7),
     Column("error", "ERROR", 12, drop=1, most=400),

@@ -16,7 +16,7 @@ TICK_COLUMNS: Final = (
     Column("success", "LAST OK", 7, right=True),
     Column("failure", "FAILED", 6, right=True, drop=2),
     Column("failures", "FAILS", 5, right=True),
-    Column("next", "NEXT", 9, right=True),
+    Column("next", "NEXT", 10, right=True),
     Column("error", "LAST ERROR", 10, drop=1, most=400),
 )
 ALL_COLUMNS: Final = (
@@ -28,7 +28,7 @@ ALL_COLUMNS: Final = (
     Column("failures", "FAILS", 5, right=True),
     Column("count", "COUNT", 14, right=True, drop=5, most=20),
     Column("took", "TOOK", 7, right=True, drop=3),
-    Column("next", "NEXT", 9, right=True),
+    Column("next", "NEXT", 10, right=True),
     Column("overdue", "OVERDUE", 7, right=True, drop=7),
     Column("holder", "HOLDER", 12, drop=6, most=24),
     Column("skip", "LAST SKIP", 18, drop=8),
