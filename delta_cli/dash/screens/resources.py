@@ -171,11 +171,14 @@ class ResourcesTab(Tab):
         self._table.refresh()
         if now is None or page is None:
             self._table.set_rows([])
+            self._detail.clear()
             return
         # What is looked into stays although the filter lets it through no more: keys are about it.
         seen = {str(line.id) for line in page.lines} | {self._opened_key}
         lines = [line for key, line in self._lines.items() if key in seen]
         self._table.set_rows([resource_row(line, now) for line in lines])
+        if not lines:
+            self._detail.clear()
         self._table.border_title = Content(self._title(page))
         told = self._marked_words()
         if self._why is not None:

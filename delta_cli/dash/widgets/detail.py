@@ -65,6 +65,15 @@ class Detail(Vertical):
         self.query_one("#detail-head", Static).update(head(row, now))
         self._show_body()
 
+    def clear(self) -> None:
+        """Show nothing: there is no resource to look into."""
+        if self.row is None:
+            return
+        self.row, self._timeline, self._shown = None, None, ()
+        self.border_title = None
+        for part in ("#detail-head", "#detail-panes", "#detail-body"):
+            self.query_one(part, Static).update("")
+
     def on_resize(self) -> None:
         """Two objects may have room side by side now, or none any more."""
         self._show_body()
