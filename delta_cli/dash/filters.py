@@ -1,8 +1,10 @@
 """The filter language of lists: `kind:card state:failed,degraded ns:eu worker:12 tag:vip text`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from delta_cli.cli.nearest import meant
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model.event import Event
 from delta_cli.engine.states import ResourceState
@@ -15,10 +17,11 @@ HELP: Final = "kind:NAME state:NAME,NAME ns:NAME worker:ID tag:NAME and part of 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter as it was written, and what it asks for."""
+    """A filter as it was written, and what it asks for. `doubts`: what may be mistyped of it."""
 
     text: str = ""
     wanted: Wanted = field(default_factory=Wanted)
+    doubts: Sequence[str] = ()
 
     def takes(self, event: Event) -> bool:
         """Whether an event is of what is asked for. Tags are not known of events."""
@@ -58,7 +61,14 @@ def parse(text: str) -> Filter:
             case _:
                 states += [_state(one) for one in value.split(",") if one]
     wanted = Wanted(kind, namespace, states or None, tags or None, worker, " ".join(words) or None)
-    return Filter(" ".join(text.split()), wanted)
+    return Filter(" ".join(text.split()), wanted, [_doubt(word) for word in words if ":" in word])
+
+
+def _doubt(word: str) -> str:
+    """Ids may well have colons in them, so a word with one is looked for, and that is said."""
+    name = word.partition(":")[0]
+    names = (*_NAMES, *(alias for alias in _ALIASES if len(alias) > 1))
+    return f"there is no {name}: to filter by, so ids with {word!r} are shown{meant(name, names)}"
 
 
 def _state(value: str) -> ResourceState:

@@ -4,6 +4,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from delta_cli.dash.filters import HELP, Filter, parse
+from delta_cli.dash.words import shown
 from delta_cli.engine.errors import ConfigError
 
 
@@ -44,6 +45,8 @@ class FilterBar(Input):
         except ConfigError as error:
             self.app.notify(f"{error.message}; {error.hint}", severity="error", markup=False)
             return
+        for doubt in chosen.doubts:
+            self.app.notify(shown(doubt), severity="warning", markup=False)
         self.post_message(self.Entered(chosen))
         self.close()
 
