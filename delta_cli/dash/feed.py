@@ -69,6 +69,7 @@ class Feed:
         self._log: _Side = _Side(self._read_log, self._until_hint)
         self._tables: _Side = _Side(self._read_tables, self._until_due)
         self._told: Connected | None = None
+        self._has_listened: bool = False
         self._taken_s: float = 0.0
         self._hint: asyncio.Event = asyncio.Event()
         self._due: asyncio.Event = asyncio.Event()
@@ -106,6 +107,8 @@ class Feed:
         return [asyncio.create_task(self._listener.run((EVENT,)))]
 
     def _heard(self, payload: str | None) -> None:
+        # Once that was tried, with whatever success, all who wait for hints are woken.
+        self._has_listened = self._has_listened or payload is None
         if payload is None and self._listener is not None and not self._listener.connected:
             self._reader.fall_silent()
         self._hint.set()
@@ -178,15 +181,17 @@ class Feed:
 
     def _tell(self) -> None:
         connected = self._connected()
-        if connected != self._told:
+        if connected is not None and connected != self._told:
             self._told = connected
             self._post(ConnectionChanged(connected))
 
-    def _connected(self) -> Connected:
-        """How the connection stands: lost as long as either loop fails."""
+    def _connected(self) -> Connected | None:
+        """How the connection stands: lost as long as either loop fails; None before it is known."""
         lost = max((self._log, self._tables), key=lambda side: side.tries)
         if lost.tries:
             return Connected(Mode.RECONNECTING, lost.tries, lost.why)
         listener = self._listener
+        if listener is not None and not self._has_listened:
+            return None
         mode = Mode.LIVE if listener is not None and listener.connected else Mode.POLL
         return Connected(mode, lag_ms=listener.lag_ms if listener else None)

@@ -47,7 +47,7 @@ class HeaderLine(Widget):
                 lag = state.connected.lag_ms if state.connected else None
                 told = "" if lag is None else f" lag {lag:.0f}ms"
                 pieces.append((f" every {age(self.refresh_s)}{told}  ", Tone.MUTED))
-        return [*pieces, (f"{clock(now)}Z ", Tone.PLAIN)]
+        return [*pieces, (f"{clock(now)}Z " if now is not None else "", Tone.PLAIN)]
 
     def _frozen(self) -> list[Piece]:
         if self.frozen is None:
