@@ -65,4 +65,6 @@ class DashCommands(Provider):
         for line in lines:
             words = shown(f"{line.kind}/{line.object_id}")
             told = f"{line.state} in namespace {shown(line.namespace)}"
-            yield Hit(1.0, Content(words), partial(dash.go_to_line, line), text=words, help=told)
+            # What was written to its end comes before what only begins so.
+            score = 1.0 if line.object_id == wanted[1] else 0.5
+            yield Hit(score, Content(words), partial(dash.go_to_line, line), text=words, help=told)

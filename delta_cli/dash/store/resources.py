@@ -19,6 +19,7 @@ from delta_cli.engine.store.overview import Line, Wanted
 #: Lines of a list at most; what does not fit is told.
 LINES: Final = 500
 _TIMELINE: Final = 100
+_MOST_FOUND: Final = 10
 #: How often a search that goes on tells what it has found.
 _TELL_EVERY_S: Final = 0.25
 
@@ -63,9 +64,15 @@ class Resources:
                 told_at = time.monotonic()
 
     async def find(self, kind: str | None, object_id: str) -> list[Line]:
-        """The resources that `kind/id` may mean."""
+        """The resources that `kind/id` may mean, or may become: some whose id begins so."""
+        found: list[Line] = []
         async with self._database.connection() as connection:
-            return await overview.find(connection, object_id, kind=kind)
+            longer = await overview.ids_beginning(connection, object_id, kind=kind)
+            for one in dict.fromkeys([object_id, *longer]):
+                if len(found) >= _MOST_FOUND:
+                    break
+                found += await overview.find(connection, one, kind=kind)
+        return found[:_MOST_FOUND]
 
     async def resource(self, line: Line) -> tuple[ResourceRow | None]:
         """One resource with its object; with None when it is gone."""

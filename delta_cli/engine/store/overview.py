@@ -7,6 +7,7 @@ from typing import Any, Final, LiteralString
 
 from delta_cli.engine.database import Connection
 from delta_cli.engine.queries import overview as queries
+from delta_cli.engine.queries import suggestion
 from delta_cli.engine.states import CLAIMABLE, ResourceState
 
 #: Beyond every id.
@@ -231,6 +232,14 @@ async def find(
         {"object_id": object_id, "kind": kind, "namespace": namespace, "limit": limit},
     )
     return await lines(connection, [row[0] for row in await cursor.fetchall()])
+
+
+async def ids_beginning(
+    connection: Connection, prefix: str, *, kind: str | None = None
+) -> list[str]:
+    """Object ids that begin so, in their order; at most 50."""
+    cursor = await connection.execute(suggestion.OBJECT_IDS, {"prefix": prefix, "kind": kind})
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def grants(connection: Connection) -> list[GrantOf]:
