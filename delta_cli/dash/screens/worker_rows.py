@@ -45,8 +45,9 @@ ALL_COLUMNS: Final = (
 
 
 def worker_rows(snapshot: Snapshot, now: datetime, state: State) -> list[Row]:
-    """A row for each worker, those with a problem signed."""
-    return [_row(worker, snapshot, now, state) for worker in snapshot.workers]
+    """A row for each worker, those with a problem signed and first, those that stopped last."""
+    ordered = sorted(snapshot.workers, key=lambda one: (not one.silent, not one.is_there, one.id))
+    return [_row(worker, snapshot, now, state) for worker in ordered]
 
 
 def state_of(worker: WorkerRow, snapshot: Snapshot) -> Piece:
@@ -82,6 +83,20 @@ def _beat_s(worker: WorkerRow, now: datetime) -> float:
     return max(0.0, (now - worker.heartbeat_at).total_seconds())
 
 
+def _up_s(worker: WorkerRow, now: datetime) -> float:
+    """How long a worker has been there; one that ended, until it was last heard of."""
+    end = now if worker.is_there else worker.heartbeat_at
+    return max(0.0, (end - worker.started_at).total_seconds())
+
+
+def _life(worker: WorkerRow, now: datetime) -> str:
+    lasted = age(_up_s(worker, now))
+    if worker.is_there:
+        return f"up {lasted}"
+    ended = "last heard of" if worker.state == "lost" else "ended"
+    return f"ran {lasted}, {ended} {since(worker.heartbeat_at, now)} ago"
+
+
 def _cells(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -> Cells:
     works = worker.synced + worker.failed + worker.deleted
     oldest = min(
@@ -102,7 +117,7 @@ def _cells(worker: WorkerRow, snapshot: Snapshot, now: datetime, state: State) -
         "failed": (f"{100 * worker.failed / works:.1f}" if works else "-", Tone.PLAIN),
         "grants": (shown(" ".join(_grants(snapshot, worker.id))), Tone.PLAIN),
         "kinds": (shown(" ".join(worker.kinds)), Tone.MUTED),
-        "started": (since(worker.started_at, now), Tone.MUTED),
+        "started": (age(_up_s(worker, now)), Tone.MUTED),
         "error": (shown(worker.last_error), Tone.WARN if worker.last_error else Tone.MUTED),
     }
 
@@ -119,7 +134,7 @@ def worker_text(worker: WorkerRow, snapshot: Snapshot, now: datetime) -> Text:
     namespaces = "all" if worker.namespaces is None else shown(" ".join(worker.namespaces))
     facts = {
         "process": f"{shown(worker.host)}:{worker.pid}, version {shown(worker.version)}, "
-        f"up {since(worker.started_at, now)}",
+        f"{_life(worker, now)}",
         "kinds": shown(" ".join(worker.kinds)),
         "namespaces": namespaces,
         "works on": works_on or "nothing",
