@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from delta_cli.engine.model.fleet import WorkerRow
 from delta_cli.engine.model.pause import PauseScope
 from delta_cli.engine.states import (
     DELETABLE,
@@ -40,13 +41,15 @@ class Thing:
 class Plan:
     """What is to be done to what, as it is shown before it is confirmed.
 
-    `refused` rows were chosen as well, but their state does not allow it.
+    `refused` rows were chosen as well, but their state does not allow it. `why_not`: nothing can be
+    done at all.
     """
 
     verb: str
     lines: Sequence[Line] = ()
     thing: Thing | None = None
     refused: Sequence[Line] = ()
+    why_not: str = ""
 
     @property
     def count(self) -> int:
@@ -105,3 +108,11 @@ def plan_repair(verb: str, chosen: Sequence[Line]) -> Plan:
         lines=[line for line in chosen if line.state in allowed],
         refused=[line for line in chosen if line.state not in allowed],
     )
+
+
+def plan_worker(verb: str, key: str, workers: Sequence[WorkerRow]) -> Plan:
+    """To pause or resume a worker, by its id as text. One that has ended has nothing to pause."""
+    ended = next((one for one in workers if str(one.id) == key and not one.is_there), None)
+    if verb == "pause" and ended is not None:
+        return Plan(verb, why_not=f"worker {key} is {ended.state}: there is nothing to pause")
+    return Plan(verb, thing=Thing(PauseScope.WORKER, key))

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.actions import Plan, Thing, plan_worker
 from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.glyphs import bars
 from delta_cli.dash.log_reading import LOG_LINES
@@ -88,12 +88,15 @@ class OverviewTab(Tab):
     def plan(self, verb: str) -> Plan | None:
         """Pause or resume the kind, worker or tick under the cursor."""
         table = self.table
-        if table is None or not table.cursor_key:
+        snapshot = self.state.snapshot
+        if table is None or not table.cursor_key or snapshot is None:
             return None
         scopes = {"kinds": PauseScope.KIND, "few-workers": PauseScope.WORKER}
         scope = scopes.get(table.id or "", PauseScope.TICK)
         if verb == "tick" and scope is not PauseScope.TICK:
             return None
+        if scope is PauseScope.WORKER:
+            return plan_worker(verb, table.cursor_key, snapshot.workers)
         return Plan(verb, thing=Thing(scope, table.cursor_key))
 
 

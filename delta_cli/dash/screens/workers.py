@@ -3,11 +3,10 @@
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.actions import Plan, plan_worker
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.worker_rows import ALL_COLUMNS, worker_rows, worker_text
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.engine.model.pause import PauseScope
 
 
 class WorkersTab(Tab):
@@ -57,7 +56,8 @@ class WorkersTab(Tab):
 
     def plan(self, verb: str) -> Plan | None:
         """Pause or resume the worker under the cursor."""
-        table = self.query_one("#workers-table", KeyedTable)
-        if verb not in self.verbs or not table.cursor_key:
+        key = self.query_one("#workers-table", KeyedTable).cursor_key
+        snapshot = self.state.snapshot
+        if verb not in self.verbs or not key or snapshot is None:
             return None
-        return Plan(verb, thing=Thing(PauseScope.WORKER, table.cursor_key))
+        return plan_worker(verb, key, snapshot.workers)
