@@ -22,7 +22,10 @@ class Operator:
         """Show what a verb would do to what is chosen; what is confirmed is done."""
         app = self._app
         plan = app.tab.plan(verb)
-        if plan is None or app.state.is_away or app.options.read_only:
+        if app.state.is_away or app.options.read_only:
+            return
+        if plan is None:
+            app.notify(f"{verb}: not for what is under the cursor", markup=False, timeout=3)
             return
         if plan.count == 0:
             app.notify(_refused(plan), severity="warning", markup=False)
@@ -51,6 +54,8 @@ class Operator:
 
 
 def _refused(plan: Plan) -> str:
+    if plan.why_not:
+        return plan.why_not
     if not plan.refused:
         return "what was marked is gone: esc takes the marks back"
     states = ", ".join(sorted({line.state.value for line in plan.refused}))

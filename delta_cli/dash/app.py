@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual.actions import ActionParseResult, parse
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
@@ -30,13 +32,14 @@ from delta_cli.dash.screens.controllers import ControllersTab
 from delta_cli.dash.screens.events import EventsTab
 from delta_cli.dash.screens.overview import OverviewTab
 from delta_cli.dash.screens.resources import ResourcesTab
+from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.ticks import TicksTab
 from delta_cli.dash.screens.workers import WorkersTab
 from delta_cli.dash.sizes import BROAD, WIDE
 from delta_cli.dash.widgets.alert_line import AlertLine
 from delta_cli.dash.widgets.header_line import HeaderLine
 from delta_cli.dash.widgets.key_line import KeyLine
-from delta_cli.dash.widgets.tab_bar import TabBar
+from delta_cli.dash.widgets.tab_bar import TABS, TabBar
 from delta_cli.dash.words import shown
 
 #: On which tabs a key does something.
@@ -148,6 +151,36 @@ class DeltaDash(Going, Looking, Copying):
         if action == "alert":
             return True if self.state.alerts else None
         return True
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key is for, or say in a word why it does nothing here."""
+        is_done = await super().run_action(action, default_namespace, namespaces)
+        if not is_done and self.is_up and isinstance(action, str):
+            _, name, parameters = parse(action)
+            words = self._why_not(name, parameters)
+            if words:
+                self.notify(words, markup=False, timeout=3)
+        return is_done
+
+    def _why_not(self, name: str, parameters: tuple[object, ...]) -> str:
+        """Why a key has no effect on this tab now; nothing where there is nothing to say."""
+        if name == "alert":
+            return "no alerts: all is well"
+        if name != "ask":
+            tabs = [kind.__name__.removesuffix("Tab") for kind in _TABS_OF.get(name, ())]
+            return f"{name.replace('_', ' ')}: on {' and '.join(tabs)} only" if tabs else ""
+        verb = str(parameters[0])
+        if self.options.read_only:
+            return f"{verb}: this is read only"
+        if self.state.is_away:
+            return f"{verb}: the database is away"
+        tabs = [one.id or "" for one in self.main_screen.query(Tab) if verb in one.verbs]
+        return f"{verb}: on {' and '.join(TABS[tab][0] for tab in tabs)} only"
 
     def get_key_display(self, binding: Binding) -> str:
         """How a key is named: in ASCII mode by its letters."""
