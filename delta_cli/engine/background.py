@@ -72,6 +72,7 @@ class BackgroundWorker:
 
     async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
         """Drain, or with `hard` cancel what runs; returns when the worker has ended."""
+        self._session.require_own_loop()
         if self.runtime is None:
             return None
         if hard:
@@ -82,6 +83,7 @@ class BackgroundWorker:
 
     async def wait(self) -> WorkerSummary | None:
         """Until the worker has ended; its failure is raised here."""
+        self._session.require_own_loop()
         if self._working is None:
             return None
         working = self._working
@@ -93,6 +95,7 @@ class BackgroundWorker:
 
     async def drained(self, kinds: Sequence[str] | None = None) -> bool:
         """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""
+        self._session.require_own_loop()
         return self.runtime is not None and await self.runtime.nothing_left(kinds)
 
     async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:

@@ -88,7 +88,10 @@ class Client:
         await self.close()
 
     async def open(self) -> None:
-        """Connect, check the schema, and make the application known."""
+        """Connect, check the schema, and make the application known.
+
+        Raises ConfigError when it is open already, or another task is opening it.
+        """
         await self._session.open()
         try:
             self._ticks = Ticks(
@@ -104,6 +107,7 @@ class Client:
 
     async def close(self) -> None:
         """Stop working (a drain), end every subscription and close every connection."""
+        self._session.require_own_loop()
         try:
             await self._worker.stop()
         finally:

@@ -27,7 +27,11 @@ def client_in_context(client: "Client") -> Iterator[None]:
 
 
 def client_from_context() -> "Client":
-    """The client whose worker runs this code. Raises DeltaError outside `work()` and `inform()`."""
+    """The client whose worker runs this code. Raises DeltaError outside `work()` and `inform()`.
+
+    It belongs to the worker's event loop: a plain `work()` may return one of its awaitables, which
+    is then awaited, but cannot run it with `asyncio.run()`; that raises DeltaError.
+    """
     try:
         return _current.get()
     except LookupError:

@@ -35,6 +35,7 @@ class EventLog:
 
     async def changed(self, within: timedelta) -> bool:
         """Until there are new events since the last call, at most `within`; whether there are."""
+        self._session.require_own_loop()
         if self._changes is None:
             self._changes = Changes(self._session.listener(EVENT))
         return await self._changes.wait(within)

@@ -22,6 +22,7 @@ from delta_cli.engine.errors import ConfigError, DeltaError
 from delta_cli.engine.explain import explain, not_text
 from delta_cli.engine.hints import WORK, HintSender
 from delta_cli.engine.listener import Listener
+from delta_cli.engine.own_loop import OwnLoop
 from delta_cli.engine.statements import Steps, run_steps, run_through
 from delta_cli.engine.store import events, overview, registry
 
@@ -52,19 +53,26 @@ class Session:
         self._listeners: dict[tuple[str, ...], Listener] = {}
         self._background: list[asyncio.Task[None]] = []
         self._exits: AsyncExitStack = AsyncExitStack()
+        self._own_loop: OwnLoop = OwnLoop()
         # All our connections bear it, and nobody else's: by it, those of a lost worker are found.
         self._name: str = f"delta {os.getpid()}-{secrets.token_hex(4)}"
 
     async def open(self) -> None:
-        """Connect, check the schema, and make the application known."""
+        """Connect, check the schema, and make the application known.
+
+        Raises ConfigError when it is open, or being opened; then it stays as it is.
+        """
+        self._own_loop.enter()
         try:
             await self._open()
-        except psycopg.Error as error:
-            await self._exits.aclose()
-            dsn = self._database.dsn if self._database is not None else ""
-            raise explain(error, dsn, self._config.schema) or error from error
-        except BaseException:
-            await self._exits.aclose()
+        except BaseException as error:
+            try:
+                await self._exits.aclose()
+            finally:
+                self._own_loop.leave()
+            if isinstance(error, psycopg.Error):
+                dsn = self._database.dsn if self._database is not None else ""
+                raise explain(error, dsn, self._config.schema) or error from error
             raise
 
     async def _open(self) -> None:
@@ -112,6 +120,7 @@ class Session:
 
     async def close(self) -> None:
         """End what runs in the background and close every connection."""
+        self.require_own_loop()
         try:
             await cancel_all(*self._background)
             self._background.clear()
@@ -119,17 +128,25 @@ class Session:
                 await self._hints.flush()
         finally:
             self._listeners.clear()
-            await self._exits.aclose()
-            self._database = None
+            try:
+                await self._exits.aclose()
+            finally:
+                self._database = None
+                self._own_loop.leave()
 
     @property
     def database(self) -> Database:
-        """The open database. Raises DeltaError when it is not open."""
+        """The open database. Raises DeltaError when it is not open, or belongs to another loop."""
+        self.require_own_loop()
         if self._database is None:
             raise DeltaError(
                 "the client is not open", hint="use it as: async with Client(...) as client"
             )
         return self._database
+
+    def require_own_loop(self) -> None:
+        """Raises DeltaError under another event loop, or in another process, than it is open in."""
+        self._own_loop.require()
 
     @property
     def config(self) -> Config:

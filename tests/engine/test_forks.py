@@ -52,3 +52,24 @@ with SyncClient(sys.argv[1]) as client:
 def test_forked_children_share_no_connection_of_a_sync_client_with_their_parent(dsn: str) -> None:
     told = run_python(A_SYNC_CLIENT, dsn).splitlines()
     assert sorted(told) == sorted([*["[]"] * 4, "True", "[0, 0, 0, 0]", "[] True"])
+
+
+A_CLIENT = f"""{FORKED}
+async def main():
+    async with Client(sys.argv[1]) as client:
+        await client.inform(Item("a"))
+        for use in (client.status, client.open, client.close):
+            os.waitpid(fork(lambda: asyncio.run(use())), 0)
+        print((await client.inform(Item("a"))).outcome)
+
+asyncio.run(main())
+"""
+
+
+def test_a_client_is_refused_in_a_forked_child_and_serves_its_parent_still(dsn: str) -> None:
+    *children, parent = run_python(A_CLIENT, dsn).splitlines()
+    assert len(children) == 3
+    for told in children:
+        assert told.startswith("this client belongs to another process")
+        assert "open a Client in each process" in told
+    assert parent == "unchanged"

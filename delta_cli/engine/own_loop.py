@@ -1,0 +1,57 @@
+"""The event loop and the process that an open client belongs to: its connections work in no other.
+
+Used from another loop, those that wait there are never woken; used in a forked child, they are the
+parent's.
+"""
+
+import asyncio
+import os
+
+from delta_cli.engine.errors import ConfigError, DeltaError
+
+
+class OwnLoop:
+    """None while the client is closed."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid: int = 0
+
+    def enter(self) -> None:
+        """Belong to the running loop from now on. Raises ConfigError when it is entered already."""
+        self.require()
+        if self._loop is not None:
+            raise ConfigError(
+                "this client is open already",
+                hint="open it once and share it, or make a Client for each use",
+            )
+        self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
+
+    def leave(self) -> None:
+        """Belong to none."""
+        self._loop = None
+
+    def require(self) -> None:
+        """Raises DeltaError in another process, and under another loop; where none runs, it may.
+
+        So a plain `work()`, in its thread, can make an awaitable and return it.
+        """
+        if self._loop is None:
+            return
+        if self._pid != os.getpid():
+            raise DeltaError(
+                "this client belongs to another process, which was forked",
+                hint="open a Client in each process, after the fork",
+            )
+        if _running_loop() not in (None, self._loop):
+            raise DeltaError(
+                "this client belongs to another event loop",
+                hint="return the awaitable from work(), make it `async def`, or use SyncClient",
+            )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

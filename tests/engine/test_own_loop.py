@@ -1,0 +1,98 @@
+"""A client serves the event loop that it was opened under, and is open once."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from delta_cli import Client, ConfigError, DeltaError, Resource, client_from_context
+from tests.support.engine import Item, item_controller, kind_of_item, working
+from tests.support.observing import Observer
+from tests.support.waiting import eventually
+
+Child = kind_of_item("child")
+SESSIONS = (
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and starts_with(application_name, 'delta ')"
+)
+
+
+async def under_another_loop(use: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    return await asyncio.to_thread(lambda: asyncio.run(use()))
+
+
+async def test_a_client_is_refused_under_another_event_loop_and_serves_its_own_still(
+    dsn: str,
+) -> None:
+    async with working(dsn, item_controller(lambda _: None)) as client:
+        for use in (
+            lambda: client.inform(Item("a")),
+            client.status,
+            client.stop,
+            client.drained,
+            client.open,
+            client.close,
+        ):
+            with pytest.raises(DeltaError, match="belongs to another event loop") as caught:
+                await under_another_loop(use)
+            assert "return the awaitable from work()" in str(caught.value.hint)
+        assert (await client.inform(Item("a"))).outcome == "created"
+
+
+async def test_a_plain_work_may_return_an_awaitable_of_its_client_but_not_run_it(
+    dsn: str, observer: Observer
+) -> None:
+    def work(resource: Resource[Item]) -> Any:
+        telling = client_from_context().inform(Child(resource.object_id))
+        return telling if resource.object_id == "returns" else asyncio.run(telling)
+
+    async with working(dsn, item_controller(work, max_attempts=1, parallelism=4)) as client:
+        runs = [Item(f"runs-{number}") for number in range(8)]
+        await client.inform_many([*runs, Item("returns")])
+        assert (await client.wait_for("item", "returns")).object_id == "returns"
+        for item in runs:
+            row = await observer.until_state(item.key, "degraded")
+            assert "belongs to another event loop" in str(row["errors"])
+        assert (await client.get("child", "returns")).kind == "child"
+
+
+def test_a_client_serves_one_event_loop_after_another_when_it_is_closed_between(dsn: str) -> None:
+    client = Client(dsn)
+
+    async def inform() -> str:
+        async with client:
+            return (await client.inform(Item("a"))).outcome
+
+    assert [asyncio.run(inform()), asyncio.run(inform())] == ["created", "unchanged"]
+
+
+async def test_a_client_that_is_open_is_not_opened_again(dsn: str, observer: Observer) -> None:
+    async def none_is_left() -> bool:
+        return await observer.value(SESSIONS) == 0
+
+    async with Client(dsn) as client:
+        with pytest.raises(ConfigError, match="open already"):
+            await client.open()
+        assert (await client.inform(Item("a"))).outcome == "created"
+    await eventually(none_is_left)
+
+    async def use() -> str:
+        async with client:
+            return (await client.inform(Item("a"))).outcome
+
+    outcomes = await asyncio.gather(use(), use(), return_exceptions=True)
+    assert sorted(map(str, outcomes)) == ["this client is open already", "unchanged"]
+    await eventually(none_is_left)
+
+
+async def test_a_client_that_could_not_be_opened_may_be_opened_later(
+    dsn: str, observer: Observer
+) -> None:
+    client = Client(dsn)
+    await observer.do("alter schema delta rename to away")
+    with pytest.raises(DeltaError):
+        await client.open()
+    await observer.do("alter schema away rename to delta")
+    async with client:
+        assert (await client.inform(Item("a"))).outcome == "created"
