@@ -5,6 +5,7 @@ another is woken only when one is suspended, and one watcher looks after all dea
 """
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections import deque
@@ -76,6 +77,7 @@ class Executor:
         self._threads: WorkThreads = WorkThreads(lambda: worker.slots.capacity)
         self._broken: BaseException | None = None  # what a runner died of
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context: contextvars.Context = contextvars.Context()  # the worker's own
 
     @property
     def in_flight(self) -> int:
@@ -104,6 +106,7 @@ class Executor:
     async def run(self) -> None:
         """Watch the deadlines until cancelled; the runners live as long."""
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._spawn_soon()
         try:
             while self._broken is None:
@@ -195,7 +198,7 @@ class Executor:
             return
         runner = _Runner()
         self._runners.append(runner)
-        runner.task = asyncio.create_task(self._run(runner))
+        runner.task = asyncio.create_task(self._run(runner), context=self._context.copy())
         runner.task.add_done_callback(self._ended)
 
     async def _run(self, runner: _Runner) -> None:
@@ -206,6 +209,9 @@ class Executor:
                     claim = self._queue.popleft()
                     self._spawn_soon()
                     await self._work(runner, claim)
+                    if not self._is_clean():
+                        self._spawn_soon()
+                        return
                     done += 1
                     if done % _BREATH == 0:
                         await asyncio.sleep(0)
@@ -217,6 +223,16 @@ class Executor:
             self._runners.remove(runner)
             if runner in self._resting:
                 self._resting.remove(runner)
+
+    def _is_clean(self) -> bool:
+        """Whether the next work may run in this task: a context variable that is set stays set.
+
+        Nearly always nothing was set, and the comparison is one of two pointers.
+        """
+        try:
+            return contextvars.copy_context() == self._context
+        except Exception:  # noqa: BLE001 - values that cannot be compared: it is the user's code
+            return False
 
     async def _work(self, runner: _Runner, claim: Resource[Any]) -> None:
         kind = self._kinds[claim.kind]
