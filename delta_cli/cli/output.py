@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeAlias
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale
 from delta_cli.cli.stdout import has_room, write
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
-from delta_cli.cli.tables import cell, draw
+from delta_cli.cli.tables import GIVES_NOTHING, Giving, cell, draw
 from delta_cli.cli.talk import note, stderr_is_terminal, warn
 from delta_cli.cli.text import escape_json, harmless
 from delta_cli.cli.view import ALL, View
@@ -57,15 +57,19 @@ def write_list(
     *,
     columns: Sequence[str],
     table: Sequence[str] = (),
+    idle: Sequence[str] = (),
     droppable: Sequence[str] = (),
+    elastic: Sequence[str] = (),
     wrapped: Sequence[str] = (),
     is_sorted: bool = False,
 ) -> None:
     """Print a list. `columns` are all of a record's names, `table` those that a table shows.
 
-    `droppable`: those of the table that a narrow terminal does without, the first first;
-    `wrapped`: those whose text is not cut there, but takes more lines. The person's own choice of
-    columns and order comes from `use_view`; `is_sorted`: the records come in that order already.
+    `idle` and `droppable`: those of the table that a narrow terminal does without, the first first,
+    the idle ones before all others where they say nothing but no, zero or nothing at all;
+    `elastic`: those whose text is cut there before others go; `wrapped`: those whose text is not
+    cut, but takes more lines. The person's own choice of columns and order comes from `use_view`;
+    `is_sorted`: the records come in that order already.
     """
     view = _view
     view.check(columns)
@@ -83,7 +87,7 @@ def write_list(
                 list(view.columns or table or columns),
                 list(records),
                 markdown=form is Format.MARKDOWN,
-                droppable=() if view.columns else droppable,
+                narrowing=GIVES_NOTHING if view.columns else Giving(idle, droppable, elastic),
                 wrapped=wrapped,
                 header=view.header,
             )

@@ -55,13 +55,18 @@ def _write_data(status: "Status", output_format: Format) -> None:
         output.write_object(status_record(status), output_format)
         return
     lanes = [_flat(kind) for kind in status.kinds]
-    empty = [state for state in _STATES if not any(lane[state] for lane in lanes)]
-    droppable = ["oldest_due_at", *empty]
-    if not any(lane["paused"] for lane in lanes):
-        droppable.append("paused")
     if output_format is not Format.CSV:
         _write_pauses(status, output_format)
-    output.write_list(lanes, output_format, columns=_COLUMNS, droppable=droppable)
+    if lanes or output_format is not Format.TABLE:
+        output.write_list(
+            lanes,
+            output_format,
+            columns=_COLUMNS,
+            idle=("paused", *_STATES, "due"),
+            droppable=("oldest_due_at",),
+        )
+    else:
+        output.remark("there are no resources yet; inform some with: delta inform")
     if output_format is not Format.CSV:
         _write_workers(status, output_format)
 

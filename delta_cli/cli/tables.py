@@ -3,11 +3,12 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from delta_cli.cli.text import cut, harmless
+from delta_cli.cli.text import cut, harmless, show_edges
 from delta_cli.cli.widths import cut_to_width, terminal_width, width_of, wrap_to_width
 
 #: Longer cells are cut; `-o json` has everything.
@@ -15,10 +16,33 @@ LONGEST_CELL: Final = 254
 #: A terminal narrower than this gets long lines rather than useless columns.
 NARROWEST: Final = 40
 _NARROWEST_COLUMN: Final = 6
+#: Of a text that is cut anyway, so much is worth another column.
+_ELASTIC: Final = 24
 #: Text in lines shorter than this is easier to read below than beside others.
 _NARROWEST_TEXT: Final = 16
 BETWEEN: Final = 2
 _MARKDOWN_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>|~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """What of a table gives way on a narrow terminal, the first first.
+
+    `idle` columns go before all others where none of their values says more than no or zero, then
+    those `droppable`, until the rest fits with the `elastic` ones cut.
+    """
+
+    idle: Sequence[str] = ()
+    droppable: Sequence[str] = ()
+    elastic: Sequence[str] = ()
+
+    def order(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The columns that may go from a table of these rows."""
+        silent = [name for name in self.idle if not any(row.get(name) for row in rows)]
+        return [*silent, *(name for name in self.droppable if name not in silent)]
+
+
+GIVES_NOTHING: Final = Giving()
 
 
 def draw(
@@ -26,19 +50,24 @@ def draw(
     rows: Sequence[Mapping[str, Any]],
     *,
     markdown: bool,
-    droppable: Sequence[str] = (),
+    narrowing: Giving = GIVES_NOTHING,
     wrapped: Sequence[str] = (),
     header: bool = True,
 ) -> str:
-    """A table of the named columns. A narrow terminal loses those `droppable`, the first first.
+    """A table of the named columns. A narrow terminal loses some, by `narrowing`.
 
-    There, cells of the columns `wrapped` take more lines, and others are cut; where not even that
-    is enough, each row is a block of lines. Markdown has no table without a header.
+    There, cells of the columns `wrapped` take more lines, and others are cut, but for times, which
+    would be other times; where not even that is enough, each row is a block of lines. Markdown has
+    no table without a header.
     """
     cells = _cells(columns, rows, markdown=markdown)
     if not markdown and sys.stdout.isatty() and terminal_width() >= NARROWEST:
-        columns, cells = dropped(columns, cells, terminal_width(), droppable)
-        table = fit(columns, cells, terminal_width(), wrapped)
+        going = narrowing.order(rows)
+        columns, cells = dropped(columns, cells, terminal_width(), going, narrowing.elastic)
+        whole = [
+            name for name in columns if any(isinstance(row.get(name), datetime) for row in rows)
+        ]
+        table = fit(columns, cells, terminal_width(), wrapped, whole)
         if table is None and cells:
             return _blocks(columns, cells, terminal_width())
         columns, cells = table or (columns, cells)
@@ -82,7 +111,7 @@ def _cells(
 
 def cell(value: Any, *, markdown: bool = False) -> str:
     """A value as one line of text that is safe to show."""
-    text = cut(harmless(_text(value)), LONGEST_CELL)
+    text = cut(show_edges(harmless(_text(value))), LONGEST_CELL)
     return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", text) if markdown else text
 
 
@@ -93,11 +122,21 @@ def sentence(text: str, *, markdown: bool) -> str:
 
 
 def dropped(
-    columns: Sequence[str], cells: list[list[str]], width: int, droppable: Sequence[str]
+    columns: Sequence[str],
+    cells: list[list[str]],
+    width: int,
+    droppable: Sequence[str],
+    elastic: Sequence[str] = (),
 ) -> tuple[Sequence[str], list[list[str]]]:
-    """The table without those of its columns that it must drop to fit uncut, the first first."""
+    """The table without those of its columns that it must drop to fit, the first first.
+
+    Uncut, but for the `elastic` ones.
+    """
     kept = list(range(len(columns)))
-    widths = _widths(columns, cells)
+    widths = [
+        min(width, _ELASTIC) if name in elastic else width
+        for name, width in zip(columns, _widths(columns, cells), strict=True)
+    ]
     for name in droppable:
         if sum(widths[index] for index in kept) > room_for(width, len(kept)):
             kept.remove(list(columns).index(name))
@@ -105,12 +144,20 @@ def dropped(
 
 
 def fit(
-    columns: Sequence[str], cells: list[list[str]], width: int, wrapped: Sequence[str] = ()
+    columns: Sequence[str],
+    cells: list[list[str]],
+    width: int,
+    wrapped: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> tuple[Sequence[str], list[list[str]]] | None:
-    """Wrap and cut columns until the table fits the terminal. None: it cannot be read then."""
+    """Wrap and cut columns until the table fits the terminal, but not those `whole`.
+
+    None: it cannot be read then.
+    """
     widths = _widths(columns, cells)
     room = room_for(width, len(columns))
-    limits = limits_of(widths, [width_of(name) for name in columns], room)
+    fixed = {index for index, name in enumerate(columns) if name in whole}
+    limits = limits_of(widths, [width_of(name) for name in columns], room, fixed)
     texts = [index for index, name in enumerate(columns) if name in wrapped]
     if sum(limits) > room or any(
         limits[index] < min(_NARROWEST_TEXT, widths[index]) for index in texts
@@ -133,15 +180,23 @@ def room_for(width: int, columns: int) -> int:
     return width - BETWEEN * (columns - 1)
 
 
-def limits_of(widths: list[int], heads: list[int], room: int) -> list[int]:
-    """The widths that columns get: the widest gives way first; heads are cut last."""
+def limits_of(
+    widths: list[int], heads: list[int], room: int, fixed: Collection[int] = ()
+) -> list[int]:
+    """The widths that columns get: the widest gives way first, those `fixed` never.
+
+    Heads are cut last.
+    """
     limits = list(widths)
     for least in (
         [max(head, _NARROWEST_COLUMN) for head in heads],
         [_NARROWEST_COLUMN] * len(heads),
     ):
         while sum(limits) > room:
-            spare = [limit - one for limit, one in zip(limits, least, strict=True)]
+            spare = [
+                0 if index in fixed else limit - one
+                for index, (limit, one) in enumerate(zip(limits, least, strict=True))
+            ]
             widest = max(range(len(limits)), key=lambda index: limits[index] * (spare[index] > 0))
             if spare[widest] <= 0:
                 break

@@ -21,6 +21,17 @@ def harmless(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def show_edges(text: str) -> str:
+    """The text with spaces at its ends as escapes: in a table nobody sees them."""
+    begin = len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    if (begin, end) == (0, len(text)):
+        return text
+    edges = (range(begin), range(max(begin, end), len(text)))
+    before, after = ("".join(_escape(text[index]) for index in edge) for edge in edges)
+    return f"{before}{text[begin:end]}{after}"
+
+
 def harmless_lines(text: str) -> str:
     """Like `harmless`, for text that may have several lines."""
     return "\n".join(harmless(line) for line in text.splitlines())
@@ -43,6 +54,10 @@ def _shown(character: str) -> str:
         return character
     if character in _SHORT:
         return _SHORT[character]
+    return _escape(character)
+
+
+def _escape(character: str) -> str:
     code = ord(character)
     if code <= 0xFF:  # noqa: PLR2004
         return f"\\x{code:02x}"

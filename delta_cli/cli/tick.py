@@ -71,16 +71,17 @@ async def tick(
 
 
 def _write(ticks: "Sequence[TickRow]", output_format: Format) -> None:
-    if not ticks and output_format is Format.TABLE:
-        output.remark("no tick has ever run; start a worker with: delta run")
-        return
     output.write_list(
         map(tick_record, ticks),
         output_format,
         columns=TICK,
         table=TICK_TABLE,
-        droppable=("holder", "interval_s", "last_duration_ms", "enabled", "next_due", "count_key"),
+        idle=("paused", "consecutive_failures", "last_error", "holder"),
+        droppable=("holder", "interval_s", "last_duration_ms", "enabled", "count_key", "next_due"),
+        elastic=("last_error",),
     )
+    if output_format is Format.TABLE and all(tick.last_start is None for tick in ticks):
+        output.remark("no tick has ever run; start a worker with: delta run")
 
 
 def _write_runs(ticks: "Sequence[TickRow]", name: str | None, output_format: Format) -> None:

@@ -70,14 +70,15 @@ def tell(notes: "Sequence[Note]") -> None:
 def write_workers(
     workers: "Sequence[WorkerRow]", output_format: Format, *, columns: Sequence[str] = WORKER
 ) -> None:
-    """Print workers; a narrow terminal does without `paused` only where none is."""
-    unpaused = () if any(worker.paused for worker in workers) else ("paused",)
+    """Print workers. An error is cut on a narrow terminal, and never dropped."""
     output.write_list(
         map(worker_table_record if output_format.is_for_people else worker_record, workers),
         output_format,
         columns=columns,
         table=WORKER_TABLE,
-        droppable=(*unpaused, "failed", "synced", "kinds", "pid", "last_error", "capacity"),
+        idle=("paused", "failed", "synced", "last_error"),
+        droppable=("failed", "synced", "kinds", "pid", "capacity"),
+        elastic=("last_error",),
     )
 
 

@@ -1,5 +1,10 @@
 """What a person at a terminal sees."""
 
+from pathlib import Path
+
+import psycopg
+import pytest
+
 from tests.cli.conftest import Inform
 from tests.support.command_line import CommandLine
 
@@ -31,3 +36,31 @@ def test_a_drain_shows_a_bar_on_a_terminal_only(shop: CommandLine, inform: Infor
     code, shown = shop.on_terminal("run", "--drain", "--log-level", "error")
     assert (code, "working" in shown) == (0, True)
     assert "working" not in shop("run", "--drain", "--log-level", "error").expect(0).err
+
+
+@pytest.mark.parametrize("command", ["tick", "status", "workers"])
+def test_a_narrow_terminal_loses_what_says_nothing_and_cuts_no_time_and_no_name(
+    delta: CommandLine, dsn: str, command: str
+) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(Path(__file__).with_name("golden.sql").read_bytes())
+        connection.execute(
+            "update delta.delta_worker"
+            " set last_error = 'OSError: the API is down' || repeat('!', 99)"
+        )
+        connection.execute("delete from delta.delta_tick where name = 'nightly'")
+        connection.execute(
+            "update delta.delta_resource set kind = 'quite_a_long_kind', namespace = 'default'"
+        )
+    code, shown = delta.on_terminal(command)
+    assert code == 0
+    assert max(len(line) for line in shown.splitlines() if "note:" not in line) <= 80
+    if command == "tick":
+        head = shown.splitlines()[0]
+        assert ("next_due" in head, "consecutive" in head, "paused" in head) == (True, False, False)
+        assert "2026-01-01 10:00:00Z" in shown
+    else:
+        assert "OSError: the API" in shown
+    if command == "status":
+        assert "quite_a_long_kind  default" in shown
+        assert "scheduled" not in shown

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from delta_cli.cli.tables import cell, dropped, fit
+from delta_cli.cli.tables import Giving, cell, dropped, fit
 from delta_cli.cli.text import escape_json, harmless, harmless_lines
 from delta_cli.cli.widths import cut_to_width, width_of, wrap_to_width
 
@@ -72,6 +72,39 @@ def test_a_narrow_terminal_does_without_what_may_be_dropped() -> None:
     columns, cells = dropped(["id", "at", "error"], [["a", "x" * 30, "y" * 30]], 40, ["at", "id"])
     assert columns == ["id", "error"]
     assert cells == [["a", "y" * 30]]
+
+
+def test_what_says_nothing_goes_before_what_does() -> None:
+    rows = [{"id": 1, "paused": False, "failures": 0, "due": 0, "error": None}]
+    order = Giving(idle=("paused", "failures", "error"), droppable=("id", "failures")).order
+    assert order(rows) == ["paused", "failures", "error", "id"]
+    assert order([*rows, {"paused": True, "failures": 2}]) == ["error", "id", "failures"]
+
+
+def test_a_text_that_is_cut_anyway_makes_nothing_else_go() -> None:
+    columns, _ = dropped(["id", "at", "error"], [["a", "x" * 10, "y" * 99]], 40, ["at"], ["error"])
+    assert columns == ["id", "at", "error"]
+
+
+def test_a_time_is_never_cut() -> None:
+    time = "2026-01-01 08:00:00Z"
+    cells = [["a" * 30, time]]
+    assert fit(["id", "at"], cells, 40, [], ["at"]) == (["id", "at"], [["a" * 17 + "…", time]])
+    assert fit(["id", "at", "to"], [["a", time, time]], 40, [], ["at", "to"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" a", "\\x20a"),
+        ("a  ", "a\\x20\\x20"),
+        ("a b", "a b"),
+        (" ", "\\x20"),
+        ("\u3000a", "\\u3000a"),
+    ],
+)
+def test_spaces_at_the_ends_of_an_id_are_shown(text: str, shown: str) -> None:
+    assert cell(text) == shown
 
 
 def test_text_that_matters_takes_more_lines_instead_of_being_cut() -> None:
