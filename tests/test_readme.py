@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.embedded import until
 from tests.support.programs import CHECKOUT, run_python
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -73,6 +75,20 @@ def test_informing_from_code_prints_what_the_readme_says(application: Path, dsn:
     expected = re.search(r"print\(.*\)  # (.*)", (application / "signup.py").read_text())
     assert expected is not None
     assert run_in(application, dsn, sys.executable, "signup.py").strip() == expected.group(1)
+
+
+def test_a_program_that_works_ends_with_sigterm_as_the_readme_says(
+    application: Path, dsn: str
+) -> None:
+    (application / "users.csv").write_text("id,email\nbob,bob@hello.com\n")
+    environment = os.environ | {"DELTA_DSN": dsn, "PYTHONPATH": str(CHECKOUT)}
+    with subprocess.Popen([sys.executable, "worker.py"], cwd=application, env=environment) as ours:
+        try:
+            until((application / "homes/bob/.forward").exists)
+            ours.send_signal(signal.SIGTERM)
+            assert ours.wait(30) == 0
+        finally:
+            ours.kill()
 
 
 def test_the_test_of_a_controller_passes(application: Path, dsn: str) -> None:
