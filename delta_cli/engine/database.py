@@ -262,7 +262,7 @@ def describe_connection_error(error: BaseException, dsn: str) -> ConnectionFaile
     if isinstance(error, errors.InvalidPassword) or "password" in detail:
         hint = "check the user's password, or use a passfile"
     elif isinstance(error, errors.InvalidCatalogName) or "does not exist" in detail:
-        hint = "create the database or role, or name another with --dsn"
+        hint = "create the database or role, or name another in the DSN"
     return ConnectionFailed(f"cannot connect to {_place(dsn)}: {detail}", hint=hint)
 
 

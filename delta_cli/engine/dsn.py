@@ -54,13 +54,13 @@ class DsnSource:
 def resolve_dsn(
     given: str | None, environ: Mapping[str, str], configured: str | None = None
 ) -> DsnSource:
-    """Which database to use: given, then the environment, then the configuration file.
+    """Which database to use: the argument `dsn`, the environment, then the configuration file.
 
     None of them: the embedded server, told by `dsn` None. An empty string counts as not given.
     Raises ConfigError for a string that libpq cannot read.
     """
     candidates = (
-        (given, "--dsn"),
+        (given, "dsn"),
         (environ.get("DELTA_DSN"), "DELTA_DSN"),
         (environ.get("DATABASE_URL"), "DATABASE_URL"),
     )
@@ -86,10 +86,16 @@ def check_dsn(dsn: str, origin: str = "dsn") -> str:
             f"{origin} is not a connection string: {reason}",
             hint="use postgresql://user@host:5432/database or host=... dbname=...",
         ) from None
-    if _is_misread(dsn, parts):
+    if _is_cut_wrongly(dsn):
         raise ConfigError(
             f"{origin} is not a connection string: its user or password holds '@', '/' or ':'",
             hint="write these as %40, %2F and %3A there, and '@' in a database's name as %40",
+        )
+    if _has_strange_port(parts):
+        # Not told which: it may be a password, where a URL names no host.
+        raise ConfigError(
+            f"{origin} is not a connection string: its port is not a number",
+            hint="use postgresql://user@host:5432/database or host=... port=5432",
         )
     return dsn
 
@@ -115,7 +121,7 @@ def mask_dsn(dsn: str) -> str:
         parts = conninfo_to_dict(dsn)
     except (ProgrammingError, UnicodeEncodeError):
         return MASK
-    if _is_misread(dsn, parts):
+    if _is_cut_wrongly(dsn) or _has_strange_port(parts):
         return MASK
     secret = _secret_keys()
     masked = {k: MASK if k in secret else mask_secrets(str(v)) for k, v in parts.items()}
@@ -135,7 +141,7 @@ def _mask_url(word: str) -> str:
     return word if head is None else f"{word[: head.end()]}{MASK}{word[end:]}"
 
 
-def _is_misread(dsn: str, parts: Mapping[str, object]) -> bool:
+def _is_cut_wrongly(dsn: str) -> bool:
     """Whether libpq took part of a URL's password for its host, port or database.
 
     It does so when the password holds an `@`, `/` or `:` that is not written as `%40` and so on.
@@ -146,8 +152,11 @@ def _is_misread(dsn: str, parts: Mapping[str, object]) -> bool:
     place = dsn[scheme.end() :]
     if "@" in place.partition("/")[0]:
         place = place.partition("@")[2]
-    strange_port = _PORTS.fullmatch(str(parts.get("port", ""))) is None
-    return strange_port or "@" in place.partition("?")[0]
+    return "@" in place.partition("?")[0]
+
+
+def _has_strange_port(parts: Mapping[str, object]) -> bool:
+    return _PORTS.fullmatch(str(parts.get("port", ""))) is None
 
 
 @cache
