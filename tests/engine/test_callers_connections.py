@@ -1,7 +1,7 @@
 """Informs through the connections that applications have: set up by others, for themselves."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,8 +172,79 @@ async def test_a_sync_connection_that_lacks_characters_is_refused_too(
 async def test_a_closed_connection_is_told_as_such(dsn: str, client: Client) -> None:
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         await connection.close()
-        with pytest.raises(psycopg.OperationalError, match="closed"):
+        with pytest.raises(ConfigError, match="connection is closed"):
             await client.inform(Item("a"), connection=connection)
+
+
+async def test_a_connection_that_the_server_ended_stays_psycopgs_error(
+    dsn: str, client: Client, observer: Observer
+) -> None:
+    connection = await psycopg.AsyncConnection.connect(dsn)
+    await observer.rows("select pg_terminate_backend(%s, 10000)", connection.info.backend_pid)
+    for _ in ("breaks", "broken"):
+        with pytest.raises(psycopg.OperationalError):
+            await client.inform(Item("a"), connection=connection)
+
+
+async def test_a_connection_that_is_closed_under_an_inform_is_told_as_such(
+    dsn: str, client: Client
+) -> None:
+    connection = await psycopg.AsyncConnection.connect(dsn)
+
+    def objects() -> Generator[Item]:
+        yield Item("a")
+        asyncio.get_running_loop().create_task(connection.close())
+        yield from (Item(str(number)) for number in range(1_000))
+
+    with pytest.raises(ConfigError, match="connection is closed"):
+        await client.inform_many(objects(), connection=connection)
+
+
+async def test_informs_side_by_side_on_one_connection_are_refused_but_the_first(
+    dsn: str, client: Client
+) -> None:
+    await client.inform(Item("before"))
+    async with await psycopg.AsyncConnection.connect(dsn) as connection, asyncio.TaskGroup() as on:
+        first = on.create_task(client.inform(Item("first"), connection=connection))
+        others = [client.inform(Item(f"other-{n}"), connection=connection) for n in range(4)]
+        refused = await asyncio.gather(*others, return_exceptions=True)
+        assert all(isinstance(one, ConfigError) for one in refused), refused
+        assert "one inform at a time" in str(getattr(refused[0], "hint", None))
+        assert (await first).outcome == "created"
+        again = await client.inform(Item("again"), connection=connection)
+        assert again.outcome == "created"
+    assert [row.object_id async for row in client.resources()] == ["before", "first", "again"]
+
+
+async def test_a_connection_of_another_database_is_told_by_its_name(
+    dsn: str, client: Client, empty_dsn: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(empty_dsn) as connection:
+        database = connection.info.dbname
+        with pytest.raises(ConfigError, match=f"{database}.*no Delta in schema 'delta'") as caught:
+            await client.inform(Item("a"), connection=connection)
+        assert isinstance(caught.value.__cause__, psycopg.errors.UndefinedTable)
+        await connection.execute("select 1")
+    with pytest.raises(ConfigError, match=f"{database}.*no Delta"):
+        await asyncio.to_thread(inform_between, dsn, empty_dsn)
+
+
+def inform_between(dsn: str, connection_dsn: str) -> None:
+    with SyncClient(dsn) as client, psycopg.connect(connection_dsn) as connection:
+        client.inform(Item("a"), connection=connection)
+
+
+async def test_a_failed_transaction_is_told_and_serves_when_it_is_rolled_back(
+    dsn: str, client: Client
+) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await connection.execute("select 1 / 0")
+        with pytest.raises(ConfigError, match="failed transaction") as caught:
+            await client.inform(Item("a"), connection=connection)
+        assert "roll it back first" in str(caught.value.hint)
+        await connection.rollback()
+        assert (await client.inform(Item("a"), connection=connection)).outcome == "created"
 
 
 # New namespaces
