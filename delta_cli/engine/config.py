@@ -10,7 +10,7 @@ from delta_cli.engine.dsn import check_dsn
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.field_types import check_fields
 from delta_cli.engine.objects import DEFAULT_MAX_OBJECT_BYTES
-from delta_cli.engine.schema.names import default_schema
+from delta_cli.engine.schema.names import check_schema_name, default_schema
 from delta_cli.engine.settings import (
     DEFAULT_MAX_ATTEMPTS,
     NamespaceConfig,
@@ -74,6 +74,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_schema_name(self.schema)
         Controllers(self.controllers)
         check_ticks(self.ticks, self.schema)
         if self.direct_dsn is not None:

@@ -19,6 +19,12 @@ from delta_cli.engine.settings import (
 )
 
 
+@pytest.mark.parametrize("name", ["", "UPPER", "a b", "1st", "pg_own", "x" * 60])
+def test_a_schema_that_cannot_be_migrated_is_refused_by_its_name_at_once(name: str):
+    with pytest.raises(ConfigError, match=f"schema name '{name}' "):
+        Config(schema=name)
+
+
 @pytest.mark.parametrize("name", ["default", "a", "team-a", "team_a-2", "x" * 64])
 def test_good_namespaces(name: str):
     assert check_namespace(name) == name
