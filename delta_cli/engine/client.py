@@ -37,6 +37,7 @@ from delta_cli.engine.store.events import EventFilter
 from delta_cli.engine.store.inform import InformPolicy
 from delta_cli.engine.store.read import ResourceFilter
 from delta_cli.engine.store.repair import Repair
+from delta_cli.engine.store.ticks import TickSettings
 from delta_cli.engine.ticking import Ticks
 from delta_cli.engine.ticks.service import TickService
 from delta_cli.engine.waiting import AwaitedState, Wait, awaited_states, key_of
@@ -181,9 +182,17 @@ class Client:
             return await ticks.row_of(connection, settings)
 
     async def ticks(self) -> list[TickRow]:
-        """Every periodic service that the fleet knows, with its health and its last 20 runs."""
+        """Every periodic service that the fleet knows, with its health and its last 20 runs.
+
+        A built-in one that has never run anywhere is listed with this client's settings.
+        """
         async with self._session.connection() as connection:
-            return await ticks.list_ticks(connection)
+            return await ticks.list_ticks(connection, self.built_in_ticks)
+
+    @property
+    def built_in_ticks(self) -> list[TickSettings]:
+        """What this client says of the ticks that every Delta has."""
+        return self._open_ticks.built_in
 
     @property
     def _open_ticks(self) -> Ticks:

@@ -14,6 +14,7 @@ from delta_cli.engine.locks import PostgresAdvisoryLocker
 from delta_cli.engine.model.tick import TickOutcome
 from delta_cli.engine.store import ticks
 from delta_cli.engine.store.ticks import TickSettings
+from delta_cli.engine.tick_names import BUILT_IN_TICKS
 from delta_cli.engine.ticks.base import PassPlace
 from delta_cli.engine.ticks.clean import clean_service
 from delta_cli.engine.ticks.expire import expire_service
@@ -77,6 +78,11 @@ class Ticks:
         """What this process says of a tick. Raises NotFound for one that it does not have."""
         service = self._attach(self._service(name))
         return TickSettings(name, service.interval.total_seconds(), service.lock_id)
+
+    @property
+    def built_in(self) -> list[TickSettings]:
+        """What this process says of the ticks that every Delta has."""
+        return [self.settings(name) for name in BUILT_IN_TICKS]
 
     def _service(self, name: str) -> TickService:
         service = self._services.get(name)

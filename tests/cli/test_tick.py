@@ -34,6 +34,7 @@ NAMES = [
     "holder",
     "paused",
 ]
+BUILT_IN = ["clean", "expire", "inform", "rebalance", "rescue"]
 APP = ("--app", f"{APPS / 'ticking.py'}:config")
 
 
@@ -44,18 +45,30 @@ def forced(quick: Here, *words: str, code: int = 0) -> dict[str, Any]:
 # The list
 
 
-def test_a_fresh_database_lists_no_ticks(quick: Here) -> None:
+def test_a_fresh_database_lists_the_ticks_that_every_delta_has(quick: Here) -> None:
     done = quick("tick").expect(0)
-    assert (done.out, "no tick has ever run" in done.err) == ("", True)
-    assert quick("tick", "-o", "json").expect(0).json() == []
+    assert "no tick has ever run" in done.err
+    assert "rebalance" in done.out
+    listed = quick("tick", "-o", "json").expect(0).json()
+    assert [one["name"] for one in listed] == BUILT_IN
+    assert {(one["enabled"], one["last_start"], one["next_due"]) for one in listed} == {
+        (True, None, None)
+    }
+    assert [one["interval_s"] for one in listed if one["name"] == "clean"] == [900]
+
+
+def test_doctor_calls_no_tick_overdue_that_has_never_run(quick: Here) -> None:
+    found = quick("doctor", "-o", "json").expect(0).json()
+    assert [one["detail"] for one in found if one["name"] == "ticks"] == ["all run in time"]
+    assert [one["verdict"] for one in found if one["name"] == "workers"] == ["ok"]
 
 
 def test_the_list_shows_the_health_of_all(quick: Here) -> None:
     forced(quick, "rescue")
     forced(quick, *APP, "broken", code=1)
     listed = quick("tick", "-o", "json").expect(0).json()
-    assert [list(one) for one in listed] == [NAMES, NAMES]
-    broken, rescue = listed
+    assert [list(one) for one in listed] == [NAMES] * 6
+    broken, rescue = listed[0], listed[-1]
     assert (broken["name"], broken["interval_s"]) == ("broken", 3600)
     assert broken["last_failure"].endswith("Z")
     assert broken["last_success"] is None
@@ -66,7 +79,7 @@ def test_the_list_shows_the_health_of_all(quick: Here) -> None:
     assert rescue["holder"] is None
     assert quick("tick", "-o", "jsonl").expect(0).lines() == listed
     header, *rows = csv.reader(io.StringIO(quick("tick", "-o", "csv").expect(0).out))
-    assert (header, [row[0] for row in rows]) == (NAMES, ["broken", "rescue"])
+    assert (header, [row[0] for row in rows]) == (NAMES, ["broken", *BUILT_IN])
     table = quick("tick").expect(0).out
     assert "\x1b" not in table
     assert "\\x1b[31mred" in table
@@ -182,7 +195,8 @@ def test_a_tick_that_runs_elsewhere_exits_9_and_names_the_process(
         done = here("tick", *APP, "slow", environ={"DELTA_DSN": dsn, **environ}).expect(9)
         holder = f"{socket.gethostname()}:{process.pid} (ann)"
         assert f"lock busy, held by {holder} (server process " in done.err
-        (listed,) = here("tick", "-o", "json", environ={"DELTA_DSN": dsn}).json()
+        ticks = here("tick", "-o", "json", environ={"DELTA_DSN": dsn}).json()
+        (listed,) = [one for one in ticks if one["name"] == "slow"]
         assert listed["holder"] == holder
         (tmp_path / "release").touch()
         first = ended(process).expect(0).json()

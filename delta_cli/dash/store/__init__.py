@@ -39,7 +39,9 @@ class DashStore:
             max_connections=4,
             connect_timeout=_AWAY_AFTER,
         )
-        self.tables: Tables = Tables(self.database, counts or Counts())
+        self.tables: Tables = Tables(
+            self.database, counts or Counts(), known_ticks=client.built_in_ticks
+        )
         self.resources: Resources = Resources(self.database)
         self.changes: Changes = Changes(client, self.resources)
 

@@ -1,6 +1,7 @@
 """Ticks: how one stands, its runs from begin to finish, and all of them with their last runs."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -115,8 +116,13 @@ async def fail(connection: Connection, name: str, error: str) -> datetime | None
     return None if row is None else row[0]
 
 
-async def list_ticks(connection: Connection) -> list[TickRow]:
-    """Every tick, each with its last runs, the newest first."""
+async def list_ticks(
+    connection: Connection, expected: Iterable[TickSettings] = ()
+) -> list[TickRow]:
+    """Every tick by name, each with its last runs, the newest first.
+
+    Those of `expected` that no process has registered yet are listed as what has never run.
+    """
     runs: dict[str, list[TickRun]] = defaultdict(list)
     cursor = await connection.execute(queries.RUNS)
     for name, run_id, outcome, *rest in await cursor.fetchall():
@@ -124,15 +130,38 @@ async def list_ticks(connection: Connection) -> list[TickRow]:
         runs[name].append(TickRun(run_id, known, *rest))
     async with connection.cursor(row_factory=dict_row) as rows:
         await rows.execute(queries.LIST)
-        return [_tick_row(row, tuple(runs[row["name"]])) for row in await rows.fetchall()]
+        found = [_tick_row(row, tuple(runs[row["name"]])) for row in await rows.fetchall()]
+    names = {row.name for row in found}
+    unknown = [_never_run(settings) for settings in expected if settings.name not in names]
+    return sorted([*found, *unknown], key=lambda row: row.name) if unknown else found
 
 
 async def row_of(connection: Connection, settings: TickSettings) -> TickRow:
     """One tick with its last runs; one that nobody has made known yet as it would be."""
-    async with connection.transaction(force_rollback=True):
-        await register(connection, settings, replace=False)
-        rows = await list_ticks(connection)
+    rows = await list_ticks(connection, [settings])
     return next(row for row in rows if row.name == settings.name)
+
+
+def _never_run(settings: TickSettings) -> TickRow:
+    return TickRow(
+        name=settings.name,
+        interval_s=settings.interval_s,
+        lock_id=settings.lock_id,
+        enabled=True,
+        last_start=None,
+        last_success=None,
+        last_failure=None,
+        last_error=None,
+        consecutive_failures=0,
+        last_skip=None,
+        last_skip_reason=None,
+        last_count=None,
+        count_key=None,
+        last_duration_ms=None,
+        next_due=None,
+        holder=None,
+        paused=False,  # only what is registered can be
+    )
 
 
 def _tick_row(row: dict[str, object], runs: tuple[TickRun, ...]) -> TickRow:
