@@ -34,9 +34,16 @@ class BackgroundWorker:
         self._working: asyncio.Task[WorkerSummary] | None = None
 
     async def start(
-        self, *, kinds: Sequence[str] | None = None, namespaces: Sequence[str] | None = None
+        self,
+        *,
+        kinds: Sequence[str] | None = None,
+        namespaces: Sequence[str] | None = None,
+        informs: bool = True,
     ) -> None:
-        """Begin, and return when the worker has registered; its failure before that is raised."""
+        """Begin, and return when the worker has registered; its failure before that is raised.
+
+        `informs` False: it takes up no inform run that it is not told to, and queues none.
+        """
         controllers = self._chosen(kinds, namespaces)
         if self._working is not None:
             raise ConfigError("this client works already", hint="call stop() first")
@@ -49,6 +56,7 @@ class BackgroundWorker:
             listener=self._session.listener(WORK, INFORM, CONTROL),
             ticks=self._ticks(),
             namespaces=namespaces,
+            informs=informs,
         )
         self._working = asyncio.create_task(self.runtime.run())
         registered = asyncio.create_task(self.runtime.registered.wait())
@@ -97,6 +105,13 @@ class BackgroundWorker:
         """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""
         self._session.require_own_loop()
         return self.runtime is not None and await self.runtime.nothing_left(kinds)
+
+    async def wait_until_worked(self, kind: str) -> None:
+        """Until no resource of a kind is due or worked, or the worker has ended."""
+        while self.runtime is not None and self._working is not None and not self._working.done():
+            if await self.runtime.nothing_left([kind], informs=False):
+                return
+            await asyncio.sleep(_DRAINED_POLL_S)
 
     async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:
         """Until nothing is due, or the worker has ended."""

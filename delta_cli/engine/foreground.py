@@ -40,7 +40,6 @@ class ForegroundInform:
 
     async def run(self, queue: Steps[InformRun]) -> int:
         """Queue the run, see it through, and return its id. Cancelled, it ends it as failed."""
-        # Queued before the worker starts, whose interval might else queue the same listing first.
         run = await self.session.run(queue)
         was_working = self.worker.runtime is not None
         # In a task, which is asked again to end where the pool drops its cancellation.
@@ -60,10 +59,11 @@ class ForegroundInform:
 
     async def _inform_and_work(self, run_id: int) -> None:
         if self.worker.runtime is None:
-            await self.worker.start(kinds=[self.kind])
+            # A kind that is new is due at once: its interval's run would list the same again.
+            await self.worker.start(kinds=[self.kind], informs=False)
         assert self.worker.runtime is not None
         await self.worker.runtime.inform_now(self.kind, run_id)
-        await self.worker.wait_until_drained([self.kind])
+        await self.worker.wait_until_worked(self.kind)
 
     async def _interrupt(self, run: InformRun) -> None:
         runtime = self.worker.runtime

@@ -31,8 +31,9 @@ from delta_cli.engine.loops.rebalancer import Rebalancer
 from delta_cli.engine.model.tick import SkipReason, TickOutcome
 from delta_cli.engine.slots import Slots
 from delta_cli.engine.store import pauses, read, runs, work, workers
+from delta_cli.engine.store.runs import ClaimedRun
 from delta_cli.engine.store.workers import WorkerIdentity
-from delta_cli.engine.ticks import rebalance
+from delta_cli.engine.ticks import inform, rebalance
 from delta_cli.engine.ticks.service import TickService
 from delta_cli.engine.versions import installed_version
 
@@ -54,17 +55,24 @@ _RUN_POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What a worker did. `drained`: everything that ran ended by itself; `returned`: given back."""
+    """What a worker did. `drained`: everything that ran ended by itself; `returned`: given back.
+
+    `stuck_threads` and `stuck_works`: plain and async works that ran on although they were over.
+    """
 
     worker_id: int
     counts: WorkerCounts
     drained: bool
     returned: int
     stuck_threads: int
+    stuck_works: int = 0
 
 
 class Runtime:
-    """The loops of one worker. `run()` ends after `drain()` or `stop_now()`."""
+    """The loops of one worker. `run()` ends after `drain()` or `stop_now()`.
+
+    `informs` False: of inform runs it takes up those that `inform_now()` names, and queues none.
+    """
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class Runtime:
         listener: Listener | None,
         ticks: Sequence[TickService],
         namespaces: Sequence[str] | None = None,
+        informs: bool = True,
     ) -> None:
         parallelism = {
             kind: controllers.object_type(kind).settings.parallelism for kind in controllers
@@ -88,7 +97,10 @@ class Runtime:
             slots=Slots(parallelism),
         )
         self._hints: HintSender = hints
-        self._ticks: Sequence[TickService] = ticks
+        self._ticks: Sequence[TickService] = [
+            tick for tick in ticks if informs or tick.name != inform.NAME
+        ]
+        self._informs: bool = informs
         self._listener: Listener | None = listener
         self._completer: Completer = Completer(self.worker, hints)
         self._executor: Executor = Executor(self.worker, finish=self._completer.put)
@@ -165,9 +177,10 @@ class Runtime:
                 controlling = group.create_task(self._control.run())
                 ticking = [group.create_task(tick.run()) for tick in self._ticks]
                 claiming = group.create_task(self._claimer.run())
-                informing = group.create_task(self._informer.run())
+                takers = [self._informer] if self._informs else []
+                informing = [group.create_task(taker.run()) for taker in takers]
                 await self._stop.wait()
-                await cancel_all(informing)
+                await cancel_all(*informing)
                 await self._informer.end_runs(hurry=self._stop_now)
                 await _let_end(claiming, _CLAIM_TIMEOUT_S)
                 drained = await self._let_works_end()
@@ -182,6 +195,7 @@ class Runtime:
                     drained,
                     returned,
                     self._executor.stuck_threads,
+                    self._executor.stuck_works,
                 )
                 executing.cancel()
                 await cancel_patiently(ticking, hurry=self._stop_now)
@@ -193,8 +207,13 @@ class Runtime:
         assert summary is not None
         return summary
 
-    async def nothing_left(self, kinds: Sequence[str] | None = None) -> bool:
-        """Whether nothing of this worker's kinds, or those named, is due, worked or reported."""
+    async def nothing_left(
+        self, kinds: Sequence[str] | None = None, *, informs: bool = True
+    ) -> bool:
+        """Whether nothing of this worker's kinds, or those named, is due, worked or reported.
+
+        `informs` False: what is reported, or due to be, does not count.
+        """
         worker = self.worker
         if kinds is None:
             kinds = worker.kinds
@@ -203,22 +222,33 @@ class Runtime:
 
         async def look() -> bool:
             async with worker.database.connection() as connection:
-                return not await read.unfinished(connection, kinds, worker.namespaces, worker.id)
+                return not await read.unfinished(
+                    connection, kinds, worker.namespaces, worker.id, informs=informs
+                )
 
         return await while_away("worker", look)
 
     async def inform_now(self, kind: str, run_id: int) -> None:
-        """Run a queued inform run here; if another worker has it, wait for its end."""
-        worker = self.worker
-        async with worker.database.connection() as connection:
-            run = await runs.claim_run(
-                connection, [kind], worker_id=worker.id, lease=INFORM_LEASE, run_id=run_id
-            )
-        if run is not None:
-            await InformRunner(worker, self._hints, run).run()
-            return
-        while not await self._inform_ended(run_id):
+        """Run a queued inform run here, after one of its kind that runs already.
+
+        If another worker takes it first, wait for its end.
+        """
+        while (run := await self._claim_inform(kind, run_id)) is None:
+            if await self._inform_ended(run_id):
+                return
             await asyncio.sleep(_RUN_POLL_S)
+        await InformRunner(self.worker, self._hints, run).run()
+
+    async def _claim_inform(self, kind: str, run_id: int) -> ClaimedRun | None:
+        worker = self.worker
+
+        async def claim() -> ClaimedRun | None:
+            async with worker.database.connection() as connection:
+                return await runs.claim_run(
+                    connection, [kind], worker_id=worker.id, lease=INFORM_LEASE, run_id=run_id
+                )
+
+        return await while_away("worker", claim)
 
     async def _inform_ended(self, run_id: int) -> bool:
         async def look() -> bool:

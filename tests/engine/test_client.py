@@ -54,6 +54,29 @@ async def test_a_foreground_run_of_a_kind_that_is_not_worked_is_refused_and_not_
         assert await observer.rows("select from delta_inform") == []
 
 
+async def test_a_foreground_run_of_a_new_kind_lists_once_and_leaves_the_interval_to_workers(
+    dsn: str, observer: Observer
+) -> None:
+    calls: list[InformOptions] = []
+
+    async def counted(options: InformOptions) -> AsyncIterator[Item]:
+        calls.append(options)
+        yield Item("a")
+
+    controller = item_controller(Stage(opened=True).work, inform=counted)
+    async with Client(dsn, quick_config(controller)) as client:
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert run.state == "succeeded"
+        assert (await client.get("item", "a")).state == "synced"
+        # Nor does one that others have queued keep it waiting.
+        await client.schedule_inform("item")
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert run.state == "succeeded"
+    assert len(calls) == 2
+    found = await observer.rows("select requested_by, state from delta_inform order by id")
+    assert found == [("client", "succeeded"), ("client", "queued"), ("client", "succeeded")]
+
+
 async def test_a_foreground_run_does_not_wait_for_other_kinds(dsn: str) -> None:
     stage = Stage()
     other = item_controller(stage.work, kind="other")
@@ -186,12 +209,12 @@ async def test_waiting_until_nothing_is_due_outlasts_an_outage(
 ) -> None:
     unfinished, asked = read.unfinished, 0
 
-    async def away_at_first(*arguments: Any) -> bool:
+    async def away_at_first(*arguments: Any, **options: Any) -> bool:
         nonlocal asked
         asked += 1
         if asked == 1:
             raise psycopg.OperationalError("away")
-        return await unfinished(*arguments)
+        return await unfinished(*arguments, **options)
 
     monkeypatch.setattr(read, "unfinished", away_at_first)
     async with working(dsn, item_controller(Stage(opened=True).work)) as client:

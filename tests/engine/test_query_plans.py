@@ -209,6 +209,7 @@ STATEMENTS = [
         kinds=["k0", "k1"],
         namespaces=None,
         worker_id=1,
+        informs=True,
     ),
     _guarded("rescue", work.RESCUE, LEASE, batch=BATCH),
     _guarded("expire", resource.EXPIRE, AT_REST, PRIMARY, batch=BATCH),

@@ -204,7 +204,8 @@ group by kind, namespace, state
 order by kind, namespace, state
 """
 
-# Whether anything of these lanes is due now, worked, reported or due to be: a drain waits for it.
+# Whether anything of these lanes is due now, worked, or with `informs` reported or due to be: a
+# drain waits for it.
 # What is paused is not due, for however long: only what runs of it is waited for. Lane by lane, so
 # that a million due rows of a paused lane are not looked through; in the order of the leases, since
 # the planner else looks for the kinds in the index of all keys.
@@ -251,7 +252,8 @@ select
         select
         from pausing
         cross join delta_inform as run
-        where run.kind = any(%(kinds)s::text[])
+        where %(informs)s::bool
+        and run.kind = any(%(kinds)s::text[])
         and (
             run.state = 'running'
             or (run.state = 'queued' and run.kind <> all(pausing.kinds) and not pausing.worker)
@@ -261,7 +263,8 @@ select
         select
         from pausing
         cross join delta_controller as controller
-        where controller.kind = any(%(kinds)s::text[])
+        where %(informs)s::bool
+        and controller.kind = any(%(kinds)s::text[])
         and controller.inform_due_at <= now()
         and controller.kind <> all(pausing.kinds)
         and not pausing.worker

@@ -112,14 +112,20 @@ async def unfinished(
     kinds: Sequence[str],
     namespaces: Sequence[str] | None,
     worker_id: int,
+    *,
+    informs: bool,
 ) -> bool:
-    """Whether anything of these kinds is due now and not paused, or being worked."""
+    """Whether anything of these kinds is due now and not paused, or being worked.
+
+    `informs`: also whether any is being reported, or is due to be.
+    """
     cursor = await connection.execute(
         queries.UNFINISHED,
         {
             "kinds": list(kinds),
             "namespaces": list(namespaces) if namespaces else None,
             "worker_id": worker_id,
+            "informs": informs,
         },
     )
     row = await cursor.fetchone()

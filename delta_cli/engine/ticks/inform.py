@@ -12,6 +12,7 @@ from delta_cli.engine.ticks.base import PassPlace
 from delta_cli.engine.ticks.passes import counted_pass
 from delta_cli.engine.ticks.service import PromptTickService, TickService
 
+NAME: Final = "inform"
 COUNT_KEY: Final = "runs_queued"
 _LONGEST_INTERVAL: Final = timedelta(seconds=5)
 
@@ -21,13 +22,13 @@ def inform_service(place: PassPlace) -> TickService:
     config = place.config
     jitter = config.resource_inform_jitter or timedelta(seconds=1)
     work = counted_pass(
-        "inform",
+        NAME,
         partial(inform, place.database, config),
         COUNT_KEY,
         on_moved=partial(place.wake, INFORM),
     )
     interval = min(config.maintenance_interval, jitter, _LONGEST_INTERVAL)
-    return PromptTickService("inform", interval, work)
+    return PromptTickService(NAME, interval, work)
 
 
 async def inform(database: Database, config: Config) -> int:
