@@ -10,7 +10,7 @@ from delta_cli.cli import output, shapes
 from delta_cli.cli.command import OutputOption, command
 from delta_cli.cli.exit_codes import ExitCode
 from delta_cli.cli.names import check_names
-from delta_cli.cli.nearest import doubts, missing
+from delta_cli.cli.nearest import check_kind_known, check_namespace_known, doubts, missing
 from delta_cli.cli.output import Format
 from delta_cli.cli.records import (
     EVENT,
@@ -84,8 +84,14 @@ async def list_resources(
     async def read(client: "Client") -> _Page:
         # One more than is shown tells whether there are more.
         rows, is_sorted = await _read_page(client, chosen, after, limit + 1 if limit else None)
-        told = [] if rows else await doubts(client, [kind], [namespace])
-        return _Page(rows, told, is_sorted=is_sorted)
+        if rows:
+            return _Page(rows, [], is_sorted=is_sorted)
+        if watch:  # what is not there yet may come
+            return _Page([], await doubts(client, [kind], [namespace]), is_sorted=is_sorted)
+        if kind is not None:
+            await check_kind_known(client, kind)
+        await check_namespace_known(client, namespace)
+        return _Page([], [], is_sorted=is_sorted)
 
     return await show(
         settings,
