@@ -60,11 +60,16 @@ def stop(
 ) -> None:
     """Stop it; refused (exit 6) while other processes use it."""
     server = _server()
+    is_used = force and server.status().used
     was_running = server.stop(force=force, dry_run=dry_run)
     if dry_run:
         note_dry_run("it would be stopped" if was_running else "it does not run")
         return
     note(f"stopped; its data stays in {server.folder}" if was_running else "it was not running")
+    if is_used:
+        note(
+            "other processes use it, of which each that looks for it again starts it: end them too"
+        )
 
 
 def status(_settings: Settings, output_format: OutputOption = Format.TABLE) -> None:

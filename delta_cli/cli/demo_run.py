@@ -52,7 +52,7 @@ class DemoRun:
         async with open_database(self._settings) as database:
             await _migrate(database)
             began = time.perf_counter()
-            async with open_client(self._settings, config) as client:
+            async with open_client(self._settings, config, creates=True) as client:
                 with progress_bar("mirroring", form) as advance:
                     listing = await self._mirror.run(client, advance)
                 states = await self._mirror.states(client)
@@ -74,7 +74,7 @@ class DemoRun:
         files, differing = await asyncio.to_thread(self._mirror.list_differing)
         config = self._mirror.config(self._settings.schema_name)
         try:
-            async with open_client(self._settings, config, dry_run=True) as client:
+            async with open_client(self._settings, config, dry_run=True, creates=True) as client:
                 counts, gone = await self._mirror.rehearse(client)
         except SchemaError:  # it is the demo that would make it
             return self._record(files=files, copied=differing)

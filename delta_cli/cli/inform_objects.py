@@ -60,7 +60,9 @@ async def inform_objects(
     """Store the objects and print the counts. Exit 1 when any was refused."""
     with told_as_usage(priority="--priority", max_attempts="--max-attempts"):
         opts = given.opts()
-    async with open_client(settings, not_started(config), dry_run=given.dry_run) as client:
+    async with open_client(
+        settings, not_started(config), dry_run=given.dry_run, creates=True
+    ) as client:
         objects = GivenObjects(
             _decoder(client, kind, given, opts),
             texts=given.texts,

@@ -69,7 +69,7 @@ async def queue_run(
     if asked.after is not None and asked.everything:
         raise ConfigError("--after and --all exclude each other")
     ours = config if asked.foreground else not_started(config)
-    async with open_client(settings, ours, dry_run=asked.dry_run) as client:
+    async with open_client(settings, ours, dry_run=asked.dry_run, creates=True) as client:
         options = InformOptions(
             after=await _after(client, asked.after),
             limit=asked.limit,

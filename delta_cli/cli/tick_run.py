@@ -34,7 +34,7 @@ async def force(settings: Settings, name: str, actor: str, output_format: Format
     """Run it now. Raises NotFound, and DeltaError for what it raised."""
     config = find_application(settings)
     kept = _KeptFailure()
-    async with open_client(settings, not_started(config)) as client:
+    async with open_client(settings, not_started(config), creates=True) as client:
         with kept.instead_of_log():
             outcome = await _known(client, name, client.tick(name, actor=actor))
         row = next(row for row in await client.ticks() if row.name == name)

@@ -80,7 +80,7 @@ class WorkerRun:
     async def _connect_and_work(self, settings: Settings, *, drain: bool) -> ExitCode:
         announce = self._supervised is None
         async with (
-            open_client(settings, self._config, announce=announce) as client,
+            open_client(settings, self._config, announce=announce, creates=True) as client,
             metrics_server(client, self._metrics_port),
         ):
             self._limit(client)

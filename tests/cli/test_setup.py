@@ -208,6 +208,22 @@ def test_the_embedded_server_is_not_stopped_under_others(embedded: CommandLine) 
         for how in ((), ("--dry-run",)):
             assert "in use" in embedded("db", "stop", *how).expect(6).err
             assert "in use" in embedded("db", "reset", "--yes", *how).expect(6).err
+        forced = embedded("db", "stop", "--force").expect(0)
+        assert "other processes use it, of which each that looks for it again starts" in forced.err
     finally:
         server.leave()
-    embedded("db", "stop", "--force").expect(0)
+    assert "other processes" not in embedded("db", "stop", "--force").expect(0).err
+
+
+def test_looking_at_a_schema_that_is_not_there_does_not_make_it(embedded: CommandLine) -> None:
+    embedded("db", "start").expect(0)
+    embedded("status").expect(0)
+    for words in (("status",), ("list",), ("subscribe", "--no-follow")):
+        done = embedded(*words, "--schema", "nope").expect(7)
+        assert "hint: run: delta migrate --schema nope" in done.err
+        assert done.err.count("embedded Postgres") == 1
+    asked = ("db", "psql", "--", "-Atc", "select count(*) from pg_namespace where nspname = 'nope'")
+    assert embedded(*asked).expect(0).out == "0\n"
+    embedded("inform", "item", "--object", '{"id": "a"}', "--schema", "nope").expect(0)
+    assert "item" in embedded("list", "--schema", "nope").expect(0).out
+    embedded("db", "stop").expect(0)
