@@ -99,11 +99,14 @@ class _Follower:
         options = self._options
         for doubt in await doubts(client, options.kinds or (), options.namespaces or ()):
             note(doubt)
+        after = await _after(client, options.since)
+        if isinstance(after, int):
+            await _tell_if_beyond(client, after)
         subscription = client.subscribe(
             *options.categories,
             kinds=options.kinds,
             namespaces=options.namespaces,
-            after=await _after(client, options.since),
+            after=after,
             name=options.name,
             follow=options.follow,
             # An array is printed at the end only: until then, nothing of it is handled.
@@ -161,3 +164,13 @@ async def _after(client: "Client", since: str | None) -> int | datetime | None:
     if since.isascii() and since.isdigit():
         return int(since)
     return parse_moment(since, "--since", await database_now(client))
+
+
+async def _tell_if_beyond(client: "Client", after: int) -> None:
+    """Say that nothing comes until the log has come so far: the id may be mistyped."""
+    from delta_cli.engine.store import events
+
+    async with client.database.connection() as connection:
+        newest = (await events.bounds(connection)).newest
+    if after > newest:
+        note(f"--since {after} is beyond the newest event, {newest}: only later ones are shown")

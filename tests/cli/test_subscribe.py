@@ -207,3 +207,10 @@ def log_one(dsn: str, object_id: str) -> None:
             " values ('object_synced', 1, 'default', 'item', %s, 'synced', 1, 10, 1, 1)",
             [object_id],
         )
+
+
+def test_a_since_beyond_the_newest_event_is_told(quick: Here, inform: Inform) -> None:
+    inform("a")
+    beyond = quick("subscribe", "--since", "99999999", "--no-follow").expect(0)
+    assert "note: --since 99999999 is beyond the newest event, " in beyond.err
+    assert quick("subscribe", "--since", "0", "--no-follow").expect(0).err == ""
