@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _SUCCESS: Final = landing_after_success()
 #: When a failed work is tried again whose retry policy is no good.
 _DELAY_WITHOUT_POLICY: Final = timedelta(minutes=1)
+#: When to look again whether the last work of a resource still runs.
+_PUT_OFF: Final = timedelta(seconds=5)
 
 
 class Cancelled(Exception):
@@ -63,6 +65,11 @@ def outcome_of(
     kept = _error_json(claim.attempt, error, message, worker_id)
     actor = error.actor if isinstance(error, Cancelled) else None
     return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
+
+
+def put_off(claim: Resource[Any]) -> Outcome:
+    """What is written of a claim that cannot be worked yet: the attempt does not count."""
+    return Outcome(claim, landing_after_snooze(claim.attempt, _PUT_OFF), None, 0.0)
 
 
 def _signal_in(error: BaseException) -> BaseException:

@@ -10,15 +10,11 @@ from delta_cli.engine.resource import Resource
 
 
 class WorkThreads:
-    """A pool of as many threads as `capacity()` says when the first work begins.
-
-    `stuck` counts the works whose thread runs on although they are over or given back.
-    """
+    """A pool of as many threads as `capacity()` says when the first work begins."""
 
     def __init__(self, capacity: Callable[[], int]) -> None:
         self._capacity: Callable[[], int] = capacity
         self._pool: ThreadPoolExecutor | None = None
-        self.stuck: int = 0
 
     def start(
         self, work: Callable[[Resource[Any]], Any], claim: Resource[Any]
@@ -31,17 +27,6 @@ class WorkThreads:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._pool, lambda: context.run(_call, work, claim))
-
-    def count_until_done(self, thread: asyncio.Future[Any]) -> None:
-        """Count a thread as stuck until it ends."""
-        self.stuck += 1
-
-        def ended(future: asyncio.Future[Any]) -> None:
-            self.stuck -= 1
-            if not future.cancelled():
-                future.exception()  # looked at, so that nothing warns of it
-
-        thread.add_done_callback(ended)
 
     def give_up(self) -> None:
         """Begin nothing more, and wait for nobody."""

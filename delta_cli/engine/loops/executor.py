@@ -17,7 +17,8 @@ from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
-from delta_cli.engine.outcomes import Cancelled, outcome_of
+from delta_cli.engine.outcomes import Cancelled, outcome_of, put_off
+from delta_cli.engine.overrunning import Overrunning
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.returned import see_to
 from delta_cli.engine.store.work import Outcome
@@ -30,6 +31,11 @@ _MOST_EARLY: Final = 100
 #: Claims that one runner works before it lets the event loop breathe.
 _BREATH: Final = 64
 _WATCH_INTERVAL_S: Final = 0.05
+#: When a work that swallows its cancellation is asked again: sooner where the lease is over sooner.
+_ASK_AGAIN_S: Final = 1.0
+_ASK_AGAIN_AT_LEAST_S: Final = 0.25
+#: Of so many cancellations, a work must obey one.
+_MOST_ASKED: Final = 2
 #: How long cancelled works may take to clean up when the worker ends.
 _END_TIMEOUT_S: Final = 2.0
 
@@ -49,13 +55,16 @@ class _Kind:
 class _Runner:
     """One long-lived task. `deadline` is of time.perf_counter(); None while it may run for ever.
 
-    `interrupted` is why its work was cancelled, which counts whatever the work makes of that.
+    `interrupted` is why its work was cancelled, which counts whatever the work makes of that;
+    `asked` is how often, where it was. `abandoned`: its work is over, though it may still run.
     """
 
     task: asyncio.Task[None] | None = None
     claim: Resource[Any] | None = None
     deadline: float | None = None
     interrupted: Exception | None = None
+    asked: int = 0
+    started: float = 0.0
     abandoned: bool = False
     thread: asyncio.Future[Any] | None = None
     wake: asyncio.Future[None] | None = None
@@ -75,28 +84,47 @@ class Executor:
         self._spawning: bool = False
         self._closing: bool = False
         self._threads: WorkThreads = WorkThreads(lambda: worker.slots.capacity)
+        self._overrunning: Overrunning = Overrunning()
+        # A claim must be over before its lease is.
+        grace_s = worker.config.lease_grace.total_seconds()
+        self._ask_again_s: float = min(_ASK_AGAIN_S, max(_ASK_AGAIN_AT_LEAST_S, grace_s / 4))
         self._broken: BaseException | None = None  # what a runner died of
         self._loop: asyncio.AbstractEventLoop | None = None
         self._context: contextvars.Context = contextvars.Context()  # the worker's own
 
     @property
     def in_flight(self) -> int:
-        """Claims that are queued or running, threads that overran their time among them."""
+        """Claims that are queued or running, works that overran their time among them."""
         return self._worker.slots.in_use
 
     @property
     def ids(self) -> set[int]:
-        """The resources whose works are queued or running."""
-        running = {runner.claim.id for runner in self._runners if runner.claim is not None}
+        """The resources whose works are queued or running, and not over yet."""
+        running = {
+            runner.claim.id
+            for runner in self._runners
+            if runner.claim is not None and not runner.abandoned
+        }
         return running | {claim.id for claim in self._queue}
 
     @property
     def stuck_threads(self) -> int:
         """Plain works whose thread runs on although they are over or given back."""
-        return self._threads.stuck
+        return self._overrunning.threads
+
+    @property
+    def stuck_works(self) -> int:
+        """Async works that run on although they are over or given back."""
+        return self._overrunning.tasks
 
     def submit(self, claims: list[Resource[Any]]) -> None:
-        """Take claimed resources; their works start in turn."""
+        """Take claimed resources; their works start in turn.
+
+        One whose last work still runs here is put off: it must not be worked beside itself.
+        """
+        for claim in [claim for claim in claims if self._overrunning.has(claim)]:
+            claims.remove(claim)
+            self._finish(put_off(claim))
         self._worker.slots.take((claim.kind, claim.namespace) for claim in claims)
         self._queue.extend(claims)
         if self._early:
@@ -150,14 +178,14 @@ class Executor:
         for claim in unfinished:
             self._free(claim)
         for runner in self._runners:
-            if runner.claim is not None and runner.task is not None:
+            if runner.claim is not None and runner.task is not None and not runner.abandoned:
                 unfinished.append(runner.claim)
                 runner.abandoned = True
                 runner.task.cancel()
-                if runner.thread is None or runner.thread.done():
-                    self._free(runner.claim)
-                else:
-                    self._keep_slot_until_done(runner.thread, runner.claim)
+                running = runner.thread
+                if running is None or running.done():
+                    running = runner.task
+                self._keep_slot_until_done(running, runner.claim)
         self._threads.give_up()
         return unfinished
 
@@ -238,6 +266,7 @@ class Executor:
         kind = self._kinds[claim.kind]
         started = time.perf_counter()
         runner.claim = claim
+        runner.started = started
         runner.interrupted = None
         runner.thread = None
         if kind.timeout_s is not None:
@@ -275,9 +304,10 @@ class Executor:
             return not _is_running(runner)  # it is being removed, and can await nothing more
         if not isinstance(raised, asyncio.CancelledError):
             return isinstance(raised, KeyboardInterrupt)
-        thread = runner.thread
-        if self._closing and not runner.abandoned and thread is not None and not thread.done():
-            self._threads.count_until_done(thread)
+        if self._closing and not runner.abandoned and runner.claim is not None:
+            thread = runner.thread
+            if thread is not None and not thread.done():
+                self._overrunning.add(thread, runner.claim)
         return self._closing or runner.abandoned
 
     def _in_thread(self, runner: _Runner, kind: _Kind, claim: Resource[Any]) -> asyncio.Future[Any]:
@@ -300,15 +330,28 @@ class Executor:
 
     def _interrupt_overdue(self, now: float) -> None:
         for runner in self._runners:
-            if runner.deadline is not None and now >= runner.deadline and runner.claim is not None:
-                # Of a work that was cancelled, this is the second time that it is asked.
-                error = runner.interrupted or _overdue(self._kinds[runner.claim.kind])
+            claim = runner.claim
+            if runner.deadline is not None and now >= runner.deadline and claim is not None:
+                # Of a work that was cancelled, this is not the first time that it is asked.
+                error = runner.interrupted or _overdue(self._kinds[claim.kind])
+                is_asked = runner.interrupted is not None and runner.asked >= _MOST_ASKED
+                if is_asked and not runner.abandoned:
+                    self._give_up(runner, claim, error, now)
                 self._interrupt(runner, error, now)
 
+    def _give_up(self, runner: _Runner, claim: Resource[Any], error: Exception, now: float) -> None:
+        """The claim of a work that ignores its cancellation is over; its slot is not free yet."""
+        if runner.task is None:
+            return
+        runner.abandoned = True
+        self._keep_slot_until_done(runner.task, claim)
+        error.args = (f"{error} and ignores its cancellation: it still runs",)
+        self._end(claim, error, (now - runner.started) * 1000)
+
     def _interrupt(self, runner: _Runner, error: Exception, now: float) -> None:
+        runner.asked = 1 if runner.interrupted is None else runner.asked + 1
         runner.interrupted = error
-        # A work that swallows its cancellation is asked again a second later.
-        runner.deadline = now + 1.0
+        runner.deadline = now + self._ask_again_s
         if runner.task is not None:
             runner.task.cancel()
 
@@ -323,9 +366,9 @@ class Executor:
             if self._closing:
                 raise
 
-    def _keep_slot_until_done(self, thread: asyncio.Future[Any], claim: Resource[Any]) -> None:
-        self._threads.count_until_done(thread)
-        thread.add_done_callback(lambda _: self._free(claim))
+    def _keep_slot_until_done(self, running: asyncio.Future[Any], claim: Resource[Any]) -> None:
+        self._overrunning.add(running, claim)
+        running.add_done_callback(lambda _: self._free(claim))
 
     def _kind(self, kind: str) -> _Kind:
         controller = self._worker.controllers.controller(kind)
