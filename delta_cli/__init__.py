@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from delta_cli.engine.backoff import ExponentialBackoff as ExponentialBackoff
     from delta_cli.engine.backoff import RetryPolicy as RetryPolicy
     from delta_cli.engine.changes import Change as Change
@@ -128,6 +129,9 @@ __all__ = sorted(_HOME_OF)  # noqa: PLE0605  # pyright: ignore[reportUnsupported
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        versions = import_module("delta_cli.engine.versions")
+        return versions.installed_version("deltaloop") or "0+unknown"
     if name not in _HOME_OF:
         raise AttributeError(f"module 'delta_cli' has no attribute {name!r}")
     value = getattr(import_module(f"delta_cli.engine.{_HOME_OF[name]}"), name)
