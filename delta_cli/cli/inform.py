@@ -19,6 +19,7 @@ from delta_cli.engine.settings import check_kind
 if TYPE_CHECKING:
     from delta_cli.engine.config import Config
 
+_STDIN = "-"
 _RUN = "Queue a run of the informer"
 _OBJECTS = "Or inform objects given here"
 
@@ -26,6 +27,9 @@ _OBJECTS = "Or inform objects given here"
 async def inform(
     settings: Settings,
     kind: Annotated[str, typer.Argument(help="The kind to inform.")],
+    source: Annotated[
+        str | None, typer.Argument(metavar="-", help="Objects from stdin, as --file -.")
+    ] = None,
     *,
     after: Annotated[
         str | None,
@@ -145,11 +149,12 @@ async def inform(
         "--max-attempts": max_attempts,
         "--continue-on-error": continue_on_error,
     }
-    if objects or file:
+    texts, files = _given(source, objects or (), file or ())
+    if texts or files:
         _refuse(run_only, "a run of the informer, not to objects that are given")
         given = GivenOptions(
-            texts=objects or (),
-            files=file or (),
+            texts=texts,
+            files=files,
             namespace=namespace,
             tags=tag or (),
             priority=priority,
@@ -177,6 +182,19 @@ async def inform(
     return await queue_run(settings, _config(settings), kind, asked, output_format)
 
 
+def _given(
+    source: str | None, objects: Sequence[str], files: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The objects and the files that are named; `-` is stdin, wherever it stands."""
+    if source not in (None, _STDIN):
+        raise ConfigError(
+            f"{source!r} is neither an option nor -, which reads objects from stdin",
+            hint="one kind is informed at a time; see: delta inform --help",
+        )
+    named = [one for one in (source, *objects) if one == _STDIN]
+    return [one for one in objects if one != _STDIN], [*files, *named]
+
+
 def _config(settings: Settings) -> "Config | None":
     return find_application(settings)
 
@@ -200,6 +218,6 @@ def add_to(app: typer.Typer) -> None:
             "delta inform user --after 1h --foreground --app myapp:config",
             """delta inform user --object '{"id": "bob", "name": "Bob"}'""",
             "delta inform user --file users.jsonl --dry-run",
-            "psql -Atc 'select row_to_json(u) from users u' | delta inform user --file -",
+            "psql -Atc 'select row_to_json(u) from users u' | delta inform user -",
         ],
     )(inform)

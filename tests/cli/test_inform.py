@@ -69,6 +69,10 @@ def test_a_file_and_stdin_give_an_object_a_line(
     done = delta("inform", "item", "--file", "items.jsonl", "-o", "json").expect(0)
     assert done.json()["created"] == 2_500
     again = delta("inform", "item", "--file", "-", "-o", "json", stdin=lines_of(3)).expect(0)
+    for stdin in (("-",), ("--object", "-")):
+        done = delta("inform", "item", *stdin, "-o", "json", stdin=lines_of(3)).expect(0)
+        assert done.json() == again.json()
+    delta("inform", "item", "other").expect(2)
     assert again.json()["unchanged"] == 3
     assert len(rows()) == 2_500
 
