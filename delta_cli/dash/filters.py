@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Final
 
-from delta_cli.cli.nearest import meant
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.model.event import Event
 from delta_cli.engine.states import ResourceState
@@ -67,8 +67,9 @@ def parse(text: str) -> Filter:
 def _doubt(word: str) -> str:
     """Ids may well have colons in them, so a word with one is looked for, and that is said."""
     name = word.partition(":")[0]
-    names = (*_NAMES, *(alias for alias in _ALIASES if len(alias) > 1))
-    return f"there is no {name}: to filter by, so ids with {word!r} are shown{meant(name, names)}"
+    nearest = get_close_matches(name, (*_NAMES, "namespace"), n=1)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"there is no {name}: to filter by, so ids with {word!r} are shown{meant}"
 
 
 def _state(value: str) -> ResourceState:

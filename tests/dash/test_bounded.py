@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from delta_cli.engine.database import CONFIGURE
-from delta_cli.engine.queries import overview
+from delta_cli.engine.queries import overview, suggestion
 from tests.support.databases import Databases
 
 ROWS, LOOK = 20_000, 500
@@ -54,6 +54,7 @@ LOOKS: dict[str, tuple[LiteralString, dict[str, Any], int]] = {
         {"object_id": "object-7", "kind": None, "namespace": None, "limit": 10},
         1,
     ),
+    "ids that begin so": (suggestion.OBJECT_IDS, {"prefix": "object-7", "kind": None}, 2_000),
 }
 
 
