@@ -65,7 +65,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One event, on one line but for its traceback."""
-        event = harmless(mask_secrets(record.getMessage()))
+        event = harmless(mask_secrets(event_of(record)))
         fields = (f"{name}={_quoted(value)}" for name, value in fields_of(record).items())
         line = " ".join([_time(record), f"{record.levelname:<7}", event, *fields])
         trace = _trace(record)
@@ -83,7 +83,7 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": mask_secrets(record.getMessage()),
+            "event": mask_secrets(event_of(record)),
         }
         for name, field in fields_of(record).items():
             value.setdefault(name, _masked(field))
@@ -98,6 +98,17 @@ def mask_secrets(text: str) -> str:
     from delta_cli.engine import dsn
 
     return dsn.mask_secrets(text)
+
+
+def event_of(record: logging.LogRecord) -> str:
+    """The name of an event, without the facts that its message repeats of its fields."""
+    from delta_cli.engine.telling import Facts
+
+    match record.args:
+        case (Facts(),):
+            return str(record.msg).removesuffix(": %s")
+        case _:
+            return record.getMessage()
 
 
 def fields_of(record: logging.LogRecord) -> Mapping[str, Any]:

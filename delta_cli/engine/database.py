@@ -24,6 +24,7 @@ from delta_cli.engine.dsn import connection_settings, mask_dsn, mask_secrets
 from delta_cli.engine.errors import ConnectionFailed
 from delta_cli.engine.living import take_living
 from delta_cli.engine.pooler import PooledConnection, is_pooled
+from delta_cli.engine.telling import Facts
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -330,6 +331,8 @@ async def while_away(component: str, step: Callable[[], Awaitable[R]]) -> R:
 
 
 def _log_waiting(component: str, error: BaseException) -> None:
-    what = "database away, waiting" if is_unconnected(error) else "database refuses, waiting"
+    what = (
+        "database away, waiting: %s" if is_unconnected(error) else "database refuses, waiting: %s"
+    )
     why = " ".join(mask_secrets(str(error)).split())
-    log.warning(what, extra={"component": component, "error": why})
+    log.warning(what, Facts(why), extra={"component": component, "error": why})

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
-from delta_cli.engine.failures import leaves_of, message_of, trace_of
+from delta_cli.engine.failures import description_of, leaves_of, message_of, trace_of
 from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.states import (
@@ -19,6 +19,7 @@ from delta_cli.engine.states import (
     landing_after_success,
 )
 from delta_cli.engine.store.work import Outcome
+from delta_cli.engine.telling import Facts, name_in
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def outcome_of(
         permanent=isinstance(error, Permanent),
     )
     message = message_of(error)
-    _log_failure(claim, landing, message)
+    _log_failure(claim, landing, error, message)
     kept = _error_json(claim.attempt, error, message, worker_id)
     actor = error.actor if isinstance(error, Cancelled) else None
     return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
@@ -97,10 +98,14 @@ def _rank(signal: Permanent | ResourceDelete | Snooze) -> tuple[int, timedelta]:
             return 2, -signal.delay
 
 
-def _log_failure(claim: Resource[Any], landing: Landing, message: str) -> None:
+def _log_failure(
+    claim: Resource[Any], landing: Landing, error: BaseException, message: str
+) -> None:
+    name = name_in(claim.namespace, claim.kind, claim.object_id)
     log.log(
         logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
-        "work failed",
+        "work failed: %s",
+        Facts(name, f"attempt {claim.attempt}", description_of(error)),
         extra={
             "component": "executor",
             "kind": claim.kind,
@@ -119,10 +124,16 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
         delay = backoff.delay(attempt, error)
         if isinstance(delay, timedelta) and delay >= timedelta(0):
             return delay
-        log.error("retry policy is wrong", extra={"component": "executor", "delay": repr(delay)})
+        log.error(
+            "retry policy is wrong: %s",
+            Facts(repr(delay)),
+            extra={"component": "executor", "delay": repr(delay)},
+        )
     except Exception as raised:  # noqa: BLE001 - it is the user's code
         log.error(  # noqa: TRY400 - a traceback is not masked
-            "retry policy raised", extra={"component": "executor", "error": message_of(raised)}
+            "retry policy raised: %s",
+            Facts(description_of(raised)),
+            extra={"component": "executor", "error": message_of(raised)},
         )
     return _DELAY_WITHOUT_POLICY
 

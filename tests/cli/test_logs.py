@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from delta_cli.cli.logs import JsonFormatter, TextFormatter
+from delta_cli.engine.telling import Facts
 
 
 def record(message: str, *, raised: Exception | None = None, **fields: Any) -> logging.LogRecord:
@@ -22,6 +23,14 @@ def test_an_event_is_a_line_of_fields() -> None:
     time, rest = line.split(" ", 1)
     assert time.endswith("Z")
     assert rest == 'WARNING work failed kind=item attempt=1 error="two words"'
+
+
+def test_an_event_keeps_its_name_where_its_message_says_more() -> None:
+    made = record("work failed: %s", kind="item", error="no")
+    made.args = (Facts("item/a", "attempt 1", "ValueError: no"),)
+    assert made.getMessage() == "work failed: item/a, attempt 1: ValueError: no"
+    assert TextFormatter().format(made).endswith("WARNING work failed kind=item error=no")
+    assert json.loads(JsonFormatter().format(made))["event"] == "work failed"
 
 
 def test_an_event_cannot_forge_a_line_or_drive_the_terminal() -> None:

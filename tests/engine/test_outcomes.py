@@ -1,6 +1,7 @@
 """What is written of a work that raised several errors at once, as a task group does."""
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,3 +87,18 @@ def test_no_leaf_shows_a_password() -> None:
     mixed = group(ValueError(dsn), KeyError("x" * 3_000), ValueError(dsn), text=dsn)
     assert "hunter2" not in message_of(mixed)
     assert "hunter2" not in (outcome(mixed).error or "")
+
+
+def test_a_message_alone_says_what_failed_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    claim = claimed(1, namespace="eu")
+    for error in (ValueError("the API says no"), Permanent("x\n\x1b[31m password=hunter2")):
+        outcome_of(claim, error, 1.0, backoff=Constant(), worker_id=1)
+    first, second = caplog.records
+    assert logging.Formatter(logging.BASIC_FORMAT).format(first) == (
+        "WARNING:delta_cli.engine.outcomes:"
+        "work failed: item/item-1 in eu, attempt 1: ValueError: the API says no"
+    )
+    assert vars(first)["error"] == "the API says no"
+    assert second.getMessage() == (
+        "work failed: item/item-1 in eu, attempt 1: Permanent: x\\n\\x1b[31m password=***"
+    )

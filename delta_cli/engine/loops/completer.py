@@ -24,6 +24,7 @@ from delta_cli.engine.slots import Lane
 from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work
 from delta_cli.engine.store.work import Outcome, Written
+from delta_cli.engine.telling import Facts, name_in
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,8 @@ class Completer:
             return
         (outcome,) = batch
         log.error(
-            "outcome refused",
+            "outcome refused: %s",
+            Facts(_name(outcome), mask_secrets(str(error))),
             extra={
                 "component": "completer",
                 "id": outcome.claim.id,
@@ -197,7 +199,8 @@ class Completer:
     def _drop(self, outcome: Outcome, reason: str) -> None:
         self._worker.counts.lost += 1
         fields = {"id": outcome.claim.id, "term": outcome.claim.term, "reason": reason}
-        log.warning("outcome dropped", extra={"component": "completer"} | fields)
+        facts = Facts(_name(outcome), reason)
+        log.warning("outcome dropped: %s", facts, extra={"component": "completer"} | fields)
 
     def _count(self, outcome: Outcome) -> None:
         counts = self._worker.counts
@@ -210,6 +213,11 @@ class Completer:
                 counts.failed += 1
             case _:
                 pass
+
+
+def _name(outcome: Outcome) -> str:
+    claim = outcome.claim
+    return name_in(claim.namespace, claim.kind, claim.object_id)
 
 
 def _refused(outcome: Outcome, landing: Landing, refusal: psycopg.Error, worker_id: int) -> Outcome:

@@ -9,6 +9,7 @@ from delta_cli.engine.database import while_away
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.store import workers
 from delta_cli.engine.store.workers import WorkerVitals
+from delta_cli.engine.telling import Facts
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,11 @@ class Heartbeat:
         async with worker.database.connection() as connection:
             state = await workers.heartbeat(connection, worker.id, self.vitals())
         if state in ("lost", None):
-            log.warning("declared lost", extra={"component": "heartbeat", "worker": worker.id})
+            log.warning(
+                "declared lost: %s",
+                Facts(f"worker {worker.id}"),
+                extra={"component": "heartbeat", "worker": worker.id},
+            )
             await self._on_lost()
         else:
             worker.beaten = time.monotonic()

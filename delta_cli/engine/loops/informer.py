@@ -25,6 +25,7 @@ from delta_cli.engine.statements import run_steps
 from delta_cli.engine.store import runs
 from delta_cli.engine.store.inform import Candidate, Expectation, InformPolicy, inform_batch
 from delta_cli.engine.store.runs import ClaimedRun
+from delta_cli.engine.telling import Facts
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,8 @@ class InformRunner:
     def _refused(self, error: InvalidObject) -> None:
         self._first_refusal = self._first_refusal or error
         log.warning(
-            "object refused",
+            "object refused: %s",
+            Facts(self._run.kind, error.message),
             extra={"component": "informer", "kind": self._run.kind, "error": error.message},
         )
 
@@ -226,9 +228,13 @@ class InformRunner:
         fields = {"component": "informer", "kind": self._run.kind, "run": self._run.id}
         fields |= {"seen": self.stream.counts.seen}
         if failure is not None:
-            log.error("inform run failed", extra=fields | {"error": description_of(failure)})
+            why = description_of(failure)
+            facts = Facts(self._run.kind, f"run {self._run.id}", why)
+            log.error("inform run failed: %s", facts, extra=fields | {"error": why})
         elif refusals is not None:
-            log.warning("inform run ended", extra=fields | {"error": description_of(refusals)})
+            why = description_of(refusals)
+            facts = Facts(self._run.kind, f"run {self._run.id}", why)
+            log.warning("inform run ended: %s", facts, extra=fields | {"error": why})
         else:
             log.info("inform run ended", extra=fields)
 
