@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale
+from delta_cli.cli.indented import indented
 from delta_cli.cli.stdout import has_room, write
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
 from delta_cli.cli.tables import GIVES_NOTHING, Giving, cell, draw
@@ -76,7 +77,7 @@ def write_list(
     records = _kept(records if is_sorted else view.ordered(records))
     match form:
         case Format.JSON:
-            _line(_json([view.chosen(record) for record in records], indent=2))
+            _line(_indented_json([view.chosen(record) for record in records]))
         case Format.JSONL:
             for record in _dated(view.chosen(record) for record in records):
                 _line(_json(record))
@@ -135,7 +136,7 @@ def write_object(record: Record, form: Format) -> None:
     _kept([record])
     match form:
         case Format.JSON:
-            _line(_json(record, indent=2))
+            _line(_indented_json(record))
         case Format.JSONL:
             _line(_json(record))
         case Format.CSV:
@@ -320,7 +321,7 @@ class Stream:
     def close(self) -> None:
         """Print what could not be printed before."""
         if self._form is Format.JSON:
-            _line(_json(self._array, indent=2))
+            _line(_indented_json(self._array))
 
 
 def may_colour() -> bool:
@@ -365,15 +366,17 @@ def to_json(value: Any) -> Any:
     return str(value)
 
 
-#: By their indent. They are kept: `json.dumps` would make one for each line of a stream.
-_ENCODERS: Final = {
-    indent: json.JSONEncoder(indent=indent, ensure_ascii=False, default=to_json)
-    for indent in (None, 2)
-}
+#: It is kept: `json.dumps` would make one for each line of a stream.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=to_json)
 
 
-def _json(value: Any, indent: int | None = None) -> str:
-    return escape_json(_ENCODERS[indent].encode(value))
+def _json(value: Any) -> str:
+    """In one line."""
+    return escape_json(_ENCODER.encode(value))
+
+
+def _indented_json(value: Any) -> str:
+    return escape_json(indented(value, to_json))
 
 
 def _csv_cells(record: Record, columns: Sequence[str]) -> list[str]:

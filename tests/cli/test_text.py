@@ -1,10 +1,16 @@
 import json
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
+from delta_cli.cli.indented import indented
+from delta_cli.cli.output import to_json
 from delta_cli.cli.tables import Giving, cell, dropped, fit
 from delta_cli.cli.text import escape_json, harmless, harmless_lines
 from delta_cli.cli.widths import cut_to_width, width_of, wrap_to_width
+from delta_cli.engine.states import ResourceState
 
 DANGEROUS = ["\x1b", "\x07", "\x9b", "\x7f", "\u202e", "\u2066", "\u200f", "\ufeff", "\u2028"]
 
@@ -118,3 +124,32 @@ def test_what_no_terminal_can_show_side_by_side_does_not_fit() -> None:
     assert fit([f"column-{number}" for number in range(9)], [["value"] * 9], 40) is None
     assert fit(["name", "fix"], [["a" * 30, "b " * 20]], 40, ["fix"]) is not None
     assert fit(["name", "at", "fix"], [["a" * 30, "c" * 20, "b " * 20]], 40, ["fix"]) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            [],
+            {},
+            [[]],
+            [{}],
+            {"a": {}},
+            None,
+            True,
+            False,
+            0,
+            -1,
+            10**30,
+            1.5,
+            1e300,
+            float("nan"),
+        ),
+        *("", '日\x1b"\\', [float("inf"), -float("inf")], ResourceState.SYNCED, (1, (2,))),
+        {"日": [1, {"b": [None, True, {"c": "x\u2028"}]}], "": {"d": {"e": [[], {}, "f"]}}},
+        {"at": datetime(2026, 1, 1, tzinfo=UTC), "hash": b"\x0a", "of": MappingProxyType({"a": 1})},
+    ],
+)
+def test_indented_json_is_laid_out_as_the_standard_library_does(value: Any) -> None:
+    expected = json.dumps(value, indent=2, ensure_ascii=False, default=to_json)
+    assert indented(value, to_json) == expected
