@@ -166,11 +166,13 @@ class ResourcesTab(Tab):
     # Showing
 
     def _show_lines(self) -> None:
-        now, page = self.state.now, self._page
+        now = self.state.now
+        # What another filter let through, or did not, says nothing of this one.
+        page = self._page if self._listed == self.filter.wanted else None
         self._table.empty = self._empty_words(page)
-        self._table.refresh()
         if now is None or page is None:
             self._table.set_rows([])
+            self._table.border_title = Content(shown(self.filter.text or "all"))
             self._detail.clear()
             return
         # What is looked into stays although the filter lets it through no more: keys are about it.
@@ -303,11 +305,9 @@ class ResourcesTab(Tab):
         self.filter, self._wanted_key = chosen, then
         self._table.set_columns(columns(chosen))
         self._table.unmark()
-        if not self.read_soon(at_once=True):
-            # Lines of another list would be taken for what this filter lets through.
-            self._page, self._lines = None, {}
-            self._table.border_title = Content(shown(chosen.text or "all"))
-        self._show_lines()
+        # Until it is read the list before is shown, if there are lines of it.
+        if not self.read_soon(at_once=True) or not self._table.rows:
+            self._show_lines()
         self.post_message(self.Crumbs())
 
     def plan(self, verb: str) -> Plan | None:
