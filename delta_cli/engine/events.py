@@ -49,7 +49,9 @@ class Subscription(AsyncIterator[Event | EventGap]):
 
     `position` is the id to resume from: pass it as `after` to miss nothing. A slow reader falls
     behind and loses nothing within retention; what was cut before it came is told as an `EventGap`,
-    once. Close it with `aclose()` or by leaving `async with`; closing its client ends it too.
+    once. From the beginning (0) or a time it begins with the oldest event that is left, and tells
+    of no gap: which events there were by then is not kept, and not every id became one. Close it
+    with `aclose()` or by leaving `async with`; closing its client ends it too.
 
     With a name, the database keeps the position. What was handed out counts as handled when the
     next event is asked for, and is written within a second and at the end; an event that was being
