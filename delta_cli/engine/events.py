@@ -49,9 +49,9 @@ class Subscription(AsyncIterator[Event | EventGap]):
 
     `position` is the id to resume from: pass it as `after` to miss nothing. A slow reader falls
     behind and loses nothing within retention; what was cut before it came is told as an `EventGap`,
-    once. From the beginning (0) or a time it begins with the oldest event that is left, and tells
-    of no gap: which events there were by then is not kept, and not every id became one. Close it
-    with `aclose()` or by leaving `async with`; closing its client ends it too.
+    once. From a time it begins with the oldest event that is left, and tells of no gap: the times
+    of what was cut are not kept. Close it with `aclose()` or by leaving `async with`; closing its
+    client ends it too.
 
     With a name, the database keeps the position. What was handed out counts as handled when the
     next event is asked for, and is written within a second and at the end; an event that was being
@@ -68,7 +68,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
         poll_interval: timedelta,
     ) -> None:
         after = following.after
-        self.position: int | None = after if isinstance(after, int) and after > 0 else None
+        self.position: int | None = after if isinstance(after, int) else None
         self._database: Database = database
         self._chosen: EventFilter = chosen
         self._following: Following = following
@@ -125,9 +125,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
                 before = await events.id_before(connection, after)
                 if before is not None:
                     return before
-            bounds = await events.bounds(connection)
-        # From the beginning: nothing was asked for that has been cut already.
-        return bounds.oldest - 1 if after == 0 else bounds.newest
+            return (await events.bounds(connection)).newest
 
     async def __anext__(self) -> Event | EventGap:
         if self._cursor is not None and self._begun:
@@ -200,18 +198,26 @@ class Subscription(AsyncIterator[Event | EventGap]):
             return
         async with self._database.connection() as connection:
             page = await events.page(connection, self._chosen, after_id=position, limit=_PAGE)
-        if self._closed or page.bounds is None:
+        if self._closed:
             self._caught_up = True
             return
         self._page = [*reversed(page.events)]
-        self._caught_up = len(self._page) < _PAGE and page.reached >= page.bounds.newest
-        # Writers that failed leave holes among the ids, so only what is older than the whole log is
-        # known to be cut; and not before the first event of a log that was new.
-        missing = page.bounds.oldest - position - 1
-        if missing > 0 and (position > 0 or self._resumed):
+        newest = page.bounds.newest if page.bounds is not None else 0
+        self._caught_up = len(self._page) < _PAGE and page.reached >= newest
+        missing = self._gone(page, position) - position
+        if missing > 0:
             self._page.append(EventGap(missing))
         if not self._page and page.reached > position:
             self._skip_to(page.reached)
+
+    def _gone(self, page: events.Page, position: int) -> int:
+        """Up to which id all is gone. Writers that failed leave holes among the ids."""
+        if page.bounds is None:
+            return page.cut
+        before_oldest = page.bounds.oldest - 1
+        # Before the first event of a log that was new, there may be holes alone.
+        was_read = position > 0 or self._resumed
+        return before_oldest if was_read else min(page.cut, before_oldest)
 
     def _skip_to(self, reached: int) -> None:
         """Nothing of interest up to there: do not read that stretch again."""

@@ -351,7 +351,7 @@ async def test_processes_that_start_at_once_apply_each_file_once(empty_dsn: str)
     outputs = [(await process.communicate())[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     applied = [int(word) for output in outputs for word in output.split()]
-    assert applied == [file.version for file in shipped_migrations()]
+    assert sorted(applied) == [file.version for file in shipped_migrations()]
 
 
 # Histories that do not agree

@@ -146,11 +146,30 @@ async def blocks_read(connection: Any) -> int:
     return row[0]
 
 
-async def test_the_beginning_of_a_log_that_was_cut_is_no_gap(dsn: str, observer: Observer) -> None:
-    await log_events(observer, 5)
-    await cut_log(observer, 3)
+async def test_who_begins_at_the_beginning_is_told_what_retention_has_cut(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 3)
+    await observer.do("update delta_event set at = now() - interval '4 days'")
+    await log_events(observer, 2)
     async with Client(dsn) as client:
-        assert await read_all(client, after=0) == [4, 5]
+        await client.tick("clean")
+        assert await read_all(client, after=0) == [EventGap(3), 4, 5]
+        assert await read_all(client, after=1) == [EventGap(2), 4, 5]
+        await observer.do("update delta_event set at = now() - interval '4 days'")
+        await client.tick("clean")
+        assert await read_all(client, after=0) == [EventGap(5)]
+        assert await read_all(client, after=3) == [EventGap(2)]
+        assert await read_all(client, after=5) == []
+
+
+async def test_ids_that_writers_left_out_before_the_first_event_are_no_gap(
+    dsn: str, observer: Observer
+) -> None:
+    await observer.do("select setval('delta_event_id_seq', 7)")
+    await log_events(observer, 2)
+    async with Client(dsn) as client:
+        assert await read_all(client, after=0) == [8, 9]
 
 
 async def test_from_now_on_a_log_that_retention_has_emptied_begins_at_the_next_event(
@@ -165,7 +184,7 @@ async def test_from_now_on_a_log_that_retention_has_emptied_begins_at_the_next_e
         # What is cut from now on is told, though nothing was read before it.
         async with client.subscribe(after=0) as late:
             await cut_log(observer, 6)
-            assert await take(late, 3) == [EventGap(1), 7, 8]
+            assert await take(late, 3) == [EventGap(6), 7, 8]
 
 
 async def test_an_empty_log_waits_for_a_writer_before_it_says_where_it_ends(

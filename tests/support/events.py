@@ -28,8 +28,9 @@ async def log_events(
 
 
 async def cut_log(observer: Observer, up_to: int) -> None:
-    """What retention does: remove all events up to an id."""
+    """What retention does: remove all events up to an id, and mark that."""
     await observer.do("delete from delta_event where id <= %s", up_to)
+    await observer.do("update delta_event_cut set up_to = %s", up_to)
 
 
 def told(items: Sequence[Event | EventGap]) -> list[int | EventGap]:

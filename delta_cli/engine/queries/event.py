@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 
 # One page beyond a cursor, in order, with the newest and the oldest id that the log held at that
-# moment, and how far was looked; a page without events is one row of nulls beside those. One
+# moment, up to where retention has cut it, and how far was looked; a page without events is one row of nulls beside those. One
 # stretch of ids at a time: of a log that has grown since its statistics were taken, the planner
 # would rather sort all that lies beyond the cursor, and again for each page.
 PAGE: Final[LiteralString] = """
@@ -11,10 +11,11 @@ with bounds as materialized (
     select
         (select id from delta_event order by id desc limit 1) as newest,
         (select id from delta_event order by id limit 1) as oldest,
-        (select id from delta_event where id > %(after_id)s::bigint order by id limit 1) as next
+        (select id from delta_event where id > %(after_id)s::bigint order by id limit 1) as next,
+        (select up_to from delta_event_cut) as cut
 )
 select
-    page.*, bounds.newest, bounds.oldest,
+    page.*, bounds.newest, bounds.oldest, bounds.cut,
     least(bounds.newest, bounds.next + %(stretch)s::bigint - 1) as reached
 from bounds
 left join lateral (
@@ -100,7 +101,8 @@ order by id desc
 limit %(limit)s
 """
 
-# Events past their retention (negative: kept for ever), a batch at a time, the oldest first.
+# Events past their retention (negative: kept for ever), a batch at a time, the oldest first; and the
+# mark of how far the log is cut.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_event
@@ -113,6 +115,11 @@ with cleaned as (
         and %(retention)s::interval >= interval '0'
     ))
     returning id
+),
+marked as (
+    update delta_event_cut
+    set up_to = greatest(up_to, (select max(id) from cleaned))
+    where exists (select from cleaned)
 )
 select count(*) from cleaned
 """

@@ -40,11 +40,13 @@ class Bounds:
 class Page:
     """Events in order, and the bounds of the log then (None: it was empty).
 
-    `reached`: all up to this id was looked through, if the page is not full.
+    `cut`: retention has cut the log up to this id. `reached`: all up to this id was looked through,
+    if the page is not full.
     """
 
     events: Sequence[Event]
     bounds: Bounds | None
+    cut: int
     reached: int
 
 
@@ -65,11 +67,11 @@ async def page(connection: Connection, chosen: EventFilter, *, after_id: int, li
         binary=True,
     )
     found = await cursor.fetchall()
-    *nothing, newest, oldest, reached = found[0]
+    *nothing, newest, oldest, cut, reached = found[0]
     if newest is None:
-        return Page([], None, 0)
+        return Page([], None, cut, 0)
     page_events = [] if nothing[0] is None else list(map(rows.event, found))
-    return Page(page_events, Bounds(newest, oldest), reached)
+    return Page(page_events, Bounds(newest, oldest), cut, reached)
 
 
 async def bounds(connection: Connection) -> Bounds:

@@ -1,0 +1,10 @@
+-- Up to where retention has cut the log, so that a reader from the beginning, or of a log that is
+-- wholly cut, is told what is gone. Ids alone do not tell: a writer that fails leaves holes too.
+
+create table delta_event_cut (
+    is_only boolean primary key default true check (is_only),
+    up_to bigint not null
+);
+
+insert into delta_event_cut (up_to)
+select coalesce((select id - 1 from delta_event order by id limit 1), 0);
