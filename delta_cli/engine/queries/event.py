@@ -3,9 +3,10 @@
 from typing import Final, LiteralString
 
 # One page beyond a cursor, in order, with the newest and the oldest id that the log held at that
-# moment, up to where retention has cut it, and how far was looked; a page without events is one row of nulls beside those. One
-# stretch of ids at a time: of a log that has grown since its statistics were taken, the planner
-# would rather sort all that lies beyond the cursor, and again for each page.
+# moment, up to where retention has cut it, and how far was looked; a page without events is one row
+# of nulls beside those. One stretch of ids at a time: of a log that has grown since its statistics
+# were taken, the planner would rather sort all that lies beyond the cursor, and again for each
+# page.
 PAGE: Final[LiteralString] = """
 with bounds as materialized (
     select
@@ -101,8 +102,8 @@ order by id desc
 limit %(limit)s
 """
 
-# Events past their retention (negative: kept for ever), a batch at a time, the oldest first; and the
-# mark of how far the log is cut.
+# Events past their retention (negative: kept for ever), a batch at a time, the oldest first; and
+# the mark of how far the log is cut.
 CLEAN: Final[LiteralString] = """
 with cleaned as (
     delete from delta_event
