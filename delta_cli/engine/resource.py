@@ -12,6 +12,7 @@ from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.model.resource_row import AttemptError
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
+from delta_cli.engine.states import ResourceState
 
 T = TypeVar("T")
 # Of `Resource.of()` itself: `Resource` alone says nothing of its T.
@@ -134,6 +135,16 @@ class Resource(Generic[T]):
         """Decode the object. Raises InvalidObject when the class no longer accepts it."""
         self._decode = decode
         self.object = decode(self._object_json)
+
+    @property
+    def state(self) -> ResourceState:
+        """What every resource is while it is worked: pending."""
+        return ResourceState.PENDING
+
+    @property
+    def updated_at(self) -> datetime:
+        """When it was claimed, which was the last change of its row."""
+        return self.attempted_at
 
     @property
     def last_synced(self) -> T | None:

@@ -1,6 +1,6 @@
 """A resource that a test of a controller makes for itself is as `work()` gets it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -80,6 +80,23 @@ async def test_a_resource_of_an_object_is_what_a_worker_gives_to_work(dsn: str) 
     for received, resource in zip(controller.received, made, strict=True):
         assert received.object is not resource.object
         assert facts(resource) == facts(received)
+
+
+async def test_what_work_receives_is_what_the_table_holds_meanwhile(dsn: str) -> None:
+    class Comparing(Controller[User]):
+        async def work(self, resource: Resource[User]) -> None:
+            row = await client_from_context().get("user", "1")
+            shared = {name.name for name in fields(row)} & set(dir(resource)) - {"object"}
+            assert {"state", "updated_at", "term", "tags"} <= shared
+            for name in shared:
+                compared[name] = (getattr(resource, name), getattr(row, name))
+
+    compared: dict[str, tuple[Any, Any]] = {}
+    async with Client(dsn, Config(controllers=[Comparing()])) as client:
+        await client.start()
+        await client.wait_for(await client.inform(User(1, "Bob")), timeout=timedelta(seconds=30))
+    assert compared
+    assert {name for name, (given, stored) in compared.items() if given != stored} == set()
 
 
 def test_a_later_attempt_has_its_errors() -> None:
