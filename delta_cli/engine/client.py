@@ -113,10 +113,10 @@ class Client:
             await self._worker.stop()
         finally:
             await self._log.close()
-            ticking, self._ticks = self._ticks, None
-            if ticking is not None:
-                await ticking.close()
+            if self._ticks is not None:
+                await self._ticks.close()
             await self._session.close()
+            self._ticks = None
 
     @property
     def database(self) -> Database:

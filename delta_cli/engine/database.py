@@ -97,6 +97,9 @@ class Database:
         self._connection_class: type[Connection] | None = None
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool_or_none: AsyncConnectionPool[Connection] | None = None
+        self._is_doubtful: bool = (
+            False  # whether the server lets anybody in, by the last that broke
+        )
 
     def __repr__(self) -> str:
         return f"Database({mask_dsn(self.dsn)!r}, schema={self.schema!r})"
@@ -108,9 +111,7 @@ class Database:
 
     async def open(self) -> None:
         """Open the pool. Raises ConnectionFailed when no server answers or it refuses us."""
-        # One connection outside the pool first: the pool only logs why it cannot connect.
-        connection = await self.connect()
-        await connection.close()
+        await self._prove_server()
         self._pool_or_none = self._make_pool()
         await self._pool.open()
 
@@ -167,13 +168,22 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool, in autocommit. Raises PoolTimeout while it can have none."""
+        """A connection of the pool, in autocommit.
+
+        Raises ConnectionFailed when the server is away, and PoolTimeout when all are in use for
+        long.
+        """
         pool = self._pool
-        connection = await take_living(pool, self._prove)
+        if self._is_doubtful:
+            await self._prove_server()
+        connection = await take_living(pool, self._prove, self._prove_server)
         try:
             async with connection:
                 yield connection
                 self._used[connection] = time.monotonic()
+        except psycopg.Error as error:
+            self._is_doubtful = self._is_doubtful or is_unconnected(error)
+            raise
         finally:
             await pool.putconn(connection)
 
@@ -190,6 +200,13 @@ class Database:
             "connect_timeout": max(2, round(self._connect_timeout.total_seconds())),
             **connection_settings(self.dsn),
         }
+
+    async def _prove_server(self) -> None:
+        """Connect outside the pool, which only waits and logs why it cannot."""
+        self._is_doubtful = True
+        connection = await self.connect()
+        await connection.close()
+        self._is_doubtful = False
 
     async def _prove(self, connection: Connection) -> None:
         await _prove_living(connection, self._used.get(connection, 0.0))

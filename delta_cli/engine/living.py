@@ -1,7 +1,8 @@
 """Connections of a pool that are proved to live: one whose session has ended is given to nobody.
 
 psycopg_pool's own `check` rests longer after each dead one. After a failover all that were idle are
-dead, and a caller who meets one after the other would get none in time.
+dead, and a caller who meets one after the other would get none in time. While the server is away
+the pool only waits, and logs why; so who meets a dead one first asks the server.
 """
 
 import asyncio
@@ -22,14 +23,18 @@ _REST_S: Final = 0.1
 
 
 async def take_living(
-    pool: AsyncConnectionPool[Async], prove: Callable[[Async], Awaitable[None]]
+    pool: AsyncConnectionPool[Async],
+    prove: Callable[[Async], Awaitable[None]],
+    prove_server: Callable[[], Awaitable[None]],
 ) -> Async:
     """A connection for which `prove` raises no psycopg.Error; the caller puts it back.
 
-    Raises PoolTimeout when there is none within the pool's `timeout`.
+    Raises what `prove_server` raises once a dead one was met, and PoolTimeout when there is none
+    within the pool's `timeout`.
     """
     deadline = time.monotonic() + pool.timeout
     rests = _rests(pool.max_size)
+    is_server_proved = False
     while True:
         try:
             connection = await pool.getconn(deadline - time.monotonic())
@@ -44,13 +49,17 @@ async def take_living(
                 raise
         else:
             return connection
+        if not is_server_proved:
+            await prove_server()
+            is_server_proved = True
         await asyncio.sleep(next(rests))
 
 
-def take_living_sync(pool: ConnectionPool[Sync]) -> Sync:
+def take_living_sync(pool: ConnectionPool[Sync], prove_server: Callable[[], None]) -> Sync:
     """As `take_living`, of a sync pool; each connection is asked, which costs a round trip."""
     deadline = time.monotonic() + pool.timeout
     rests = _rests(pool.max_size)
+    is_server_proved = False
     while True:
         try:
             connection = pool.getconn(deadline - time.monotonic())
@@ -65,6 +74,9 @@ def take_living_sync(pool: ConnectionPool[Sync]) -> Sync:
                 raise
         else:
             return connection
+        if not is_server_proved:
+            prove_server()
+            is_server_proved = True
         time.sleep(next(rests))
 
 

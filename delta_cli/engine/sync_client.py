@@ -261,7 +261,7 @@ class SyncClient:
     @contextmanager
     def _connection(self) -> Generator[AnyConnection]:
         pool = self._pool
-        connection = take_living_sync(pool)
+        connection = take_living_sync(pool, self._prove_server)
         try:
             with connection:
                 yield connection

@@ -44,7 +44,7 @@ def test_a_worker_that_may_be_dead_is_not_told_to_run(
 ) -> None:
     do(WORKER + ALIVE + "," + SILENT)
     done = quick(command, "-o", form).expect(0)
-    (told,) = done.err.splitlines()
+    (told,) = [line for line in done.err.splitlines() if "worker" in line]
     assert "worker 2 has been silent for 7" in told
     assert "may be dead: process 4711 on b-2" in told
     if form == "table":
@@ -58,11 +58,11 @@ def test_a_worker_that_may_be_dead_is_not_told_to_run(
 @pytest.mark.parametrize("command", ["status", "workers"])
 def test_a_worker_that_was_lost_is_told_of(quick: Here, do: Do, command: str) -> None:
     do(WORKER + ALIVE + "," + LOST)
-    err = quick(command).expect(0).err
-    assert err == "note: 1 worker was lost within a day: delta workers --all\n"
+    told = "note: 1 worker was lost within a day: delta workers --all\n"
+    assert told in quick(command).expect(0).err
     assert "note" not in quick("workers", "--all").expect(0).err
     do("update delta.delta_worker set stopped_at = now() - interval '2 d' where state = 'lost'")
-    assert quick(command).expect(0).err == ""
+    assert "lost" not in quick(command).expect(0).err
 
 
 def test_the_status_says_that_nobody_is_alive_to_work_what_is_due(

@@ -126,8 +126,12 @@ def clocks_in(source: str) -> list[int]:
 
 
 #: The embedded server decides over files of this very machine, a service that no client has
-#: attached has no database to ask, and the doctor tells how wrong this machine's clock is.
-OF_THIS_MACHINE = {ENGINE / "embedded", ENGINE / "ticks/memory.py", ENGINE / "doctor.py"}
+#: attached has no database to ask, nor has a resource that the test of a controller makes, and the
+#: doctor tells how wrong this machine's clock is.
+OF_THIS_MACHINE = {
+    ENGINE / "embedded",
+    *(ENGINE / "ticks/memory.py", ENGINE / "resource.py", ENGINE / "doctor.py"),
+}
 
 
 def test_no_module_of_the_engine_asks_this_machine_for_the_time_of_day() -> None:
