@@ -20,7 +20,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale
 from delta_cli.cli.indented import indented
-from delta_cli.cli.stdout import has_room, write
+from delta_cli.cli.stdout import has_room, write, write_on
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
 from delta_cli.cli.tables import GIVES_NOTHING, Giving, cell, draw
 from delta_cli.cli.talk import note, stderr_is_terminal, warn
@@ -188,6 +188,7 @@ class Screen:
 
     def __exit__(self, *_exc_info: object) -> None:
         """Leave the last look where the person goes on typing, and why there is no newer one."""
+        write_on()
         write(LEAVE if self._last is None else f"{LEAVE}{self._last.text()}\n")
         if self._why_stale is not None:
             warn(self._why_stale)

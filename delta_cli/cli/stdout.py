@@ -8,10 +8,13 @@ import os
 import select
 import sys
 from collections.abc import Generator
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from delta_cli.cli.talk import ended_by_signals
 from delta_cli.engine.errors import DeltaError
+
+if TYPE_CHECKING:
+    from asyncio import Task
 
 #: Characters that a pipe which has room takes without blocking, however they are encoded: it has
 #: room when it takes PIPE_BUF bytes, which are no fewer than these of POSIX.
@@ -71,6 +74,16 @@ def has_room() -> bool:
         return True
 
 
+def write_on() -> None:
+    """Let what is still to be written be written, although a signal has come; the next one ends it.
+
+    For what a command leaves behind, such as the end of an array.
+    """
+    task = _current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
 def _wait_for_room() -> None:
     """Wait here and not in the write, which no signal would end: an event loop takes them all."""
     with ended_by_signals():
@@ -80,16 +93,22 @@ def _wait_for_room() -> None:
 
 def _end_if_cancelled() -> None:
     """Raise CancelledError if a signal has come already, by which the command ends as it waits."""
+    task = _current_task()
+    if task is not None and task.cancelling():
+        from asyncio import CancelledError
+
+        raise CancelledError
+
+
+def _current_task() -> "Task[Any] | None":
     if "asyncio" not in sys.modules:  # the version and completions do without it
-        return
+        return None
     import asyncio
 
     try:
-        task = asyncio.current_task()
+        return asyncio.current_task()
     except RuntimeError:  # no event loop runs
-        return
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+        return None
 
 
 def close_quietly() -> None:

@@ -17,6 +17,7 @@ from delta_cli.cli.output import Format
 from delta_cli.cli.records import EVENT, event_record
 from delta_cli.cli.session import open_client
 from delta_cli.cli.settings import Settings
+from delta_cli.cli.stdout import write_on
 from delta_cli.cli.streamed_table import TIME_OF_DAY, Narrowing
 from delta_cli.cli.talk import note, warn
 from delta_cli.engine.model.event import EventGap
@@ -120,6 +121,7 @@ class _Follower:
                 await self._print_all(subscription, stream)
             except asyncio.CancelledError:
                 if self.ended is not ExitCode.DONE:
+                    write_on()
                     await self._finish(subscription, stream)
                 raise
             else:
