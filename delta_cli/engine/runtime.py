@@ -294,6 +294,7 @@ class Runtime:
             kinds=worker.kinds,
             namespaces=worker.namespaces,
             capacity=worker.slots.capacity,
+            heartbeat_interval_s=worker.config.heartbeat_interval.total_seconds(),
         )
         before = worker.id
         try:

@@ -49,12 +49,13 @@ insert into delta_event (
 
 insert into delta_worker (
     host, pid, version, kinds, namespaces, state, started_at, heartbeat_at, in_flight, capacity,
-    synced, failed, last_error
+    synced, failed, last_error, heartbeat_interval_s
 ) values
+    -- However briefly the server has run, these have missed their heartbeats.
     ('host-1', 4711, '0.1', '{item,user}', null, 'running', '2026-01-01 08:00Z',
-     '2026-01-01 09:00Z', 2, 10, 1, 1, 'ValueError: no'),
+     '2026-01-01 09:00Z', 2, 10, 1, 1, 'ValueError: no', 0.001),
     ('host-2', 4712, '0.1', '{user}', '{eu}', 'draining', '2026-01-01 08:00Z',
-     '2026-01-01 09:00Z', 0, 4, 0, 0, null);
+     '2026-01-01 09:00Z', 0, 4, 0, 0, null, 0.001);
 
 insert into delta_inform (
     kind, state, options, requested_by, worker_id, seen, created, updated, refused, error,

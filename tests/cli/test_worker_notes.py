@@ -13,16 +13,23 @@ from tests.cli.conftest import Here, Inform
 Do = Callable[[LiteralString], None]
 WORKER: LiteralString = """
 insert into delta.delta_worker (
-    host, pid, version, kinds, state, heartbeat_at, started_at, in_flight, capacity, stopped_at
+    host, pid, version, kinds, state, heartbeat_at, started_at, in_flight, capacity, stopped_at,
+    heartbeat_interval_s
 ) values
 """
-ALIVE: LiteralString = "('a-1', 11, '1', '{item}', 'running', now(), now(), 0, 4, null)"
+ALIVE: LiteralString = "('a-1', 11, '1', '{item}', 'running', now(), now(), 0, 4, null, 5)"
+# However briefly the server has run, this one has missed its heartbeats.
 SILENT: LiteralString = """
-('b-2', 4711, '1', '{item}', 'running', now() - interval '70 s', now() - interval '1 h', 2, 4, null)
+('b-2', 4711, '1', '{item}', 'running', now() - interval '70 s', now() - interval '1 h', 2, 4, null,
+ 0.001)
+"""
+SELDOM: LiteralString = """
+('d-4', 14, '1', '{item}', 'running', now() - interval '70 s', now() - interval '1 h', 2, 4, null,
+ 30)
 """
 LOST: LiteralString = """
 ('c-3', 13, '1', '{item}', 'lost', now() - interval '1 h', now() - interval '2 h', 0, 4,
- now() - interval '1 h')
+ now() - interval '1 h', 5)
 """
 
 
@@ -55,6 +62,18 @@ def test_a_worker_that_may_be_dead_is_not_told_to_run(
     assert [one["silent"] for one in workers] == [False, True]
 
 
+@pytest.mark.parametrize("command", ["status", "workers", "doctor"])
+def test_a_worker_is_as_patiently_awaited_as_it_means_to_be_heard_of(
+    quick: Here, do: Do, command: str
+) -> None:
+    do(WORKER + SELDOM)
+    done = quick(command)
+    assert "silent" not in done.out + done.err
+    do("update delta.delta_worker set heartbeat_interval_s = 0.001")
+    done = quick(command)
+    assert "silent" in done.out + done.err
+
+
 @pytest.mark.parametrize("command", ["status", "workers"])
 def test_a_worker_that_was_lost_is_told_of(quick: Here, do: Do, command: str) -> None:
     do(WORKER + ALIVE + "," + LOST)
@@ -77,7 +96,7 @@ def test_the_status_says_that_nobody_is_alive_to_work_what_is_due(
     quick("pause", "kind", "item").expect(0)
     assert "no worker is alive" not in quick("status").expect(0).err
     quick("resume", "kind", "item").expect(0)
-    do("update delta.delta_worker set heartbeat_at = now()")
+    do("update delta.delta_worker set heartbeat_at = now(), heartbeat_interval_s = 60")
     assert "no worker is alive" not in quick("status").expect(0).err
 
 

@@ -119,8 +119,11 @@ async def test_a_worker_killed_while_it_is_shown_becomes_an_alert_and_then_lost(
 
 
 async def silence(observer: Observer) -> None:
-    """Let the last heartbeat of every worker be a while ago; the one that lives beats on."""
-    await observer.do("update delta_worker set heartbeat_at = heartbeat_at - interval '20 seconds'")
+    """Let every worker have missed its heartbeats, however briefly the server has run."""
+    await observer.do(
+        "update delta_worker"
+        " set heartbeat_at = heartbeat_at - interval '20 seconds', heartbeat_interval_s = 0.001"
+    )
 
 
 async def test_without_listen_it_polls(dash: Dash, dsn: str, observer: Observer) -> None:

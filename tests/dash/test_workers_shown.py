@@ -1,6 +1,7 @@
 """Workers that ended are told apart from those that are there, in words and in their order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,6 +66,14 @@ def test_the_health_counts_those_who_are_alive() -> None:
     assert "Workers 1/9 alive" in _health(shown_by(seen), 70).plain
 
 
+def test_a_restart_of_the_server_makes_nobody_silent_at_once() -> None:
+    one = worker(1, "running", beat_s=40)
+    assert one.silent
+    assert not replace(one, server_age_s=14).silent
+    assert not replace(one, heartbeat_interval_s=30).silent
+    assert replace(one, heartbeat_interval_s=1, server_age_s=14).silent
+
+
 def test_pausing_a_worker_that_ended_is_refused_with_a_word() -> None:
     seen = [worker(0, "running"), worker(1, "stopped"), worker(2, "lost")]
     assert plan_worker("pause", "0", seen).count == 1
@@ -82,7 +91,7 @@ def test_all_of_a_kind_are_counted_as_a_list_of_them_counts() -> None:
 async def test_a_lost_worker_holds_nothing_in_flight_even_when_it_is_heard_of_again(
     dsn: str, observer: Observer
 ) -> None:
-    identity = WorkerIdentity("api", 1, "0.1.0", ["item"], None, 4)
+    identity = WorkerIdentity("api", 1, "0.1.0", ["item"], None, 4, 5.0)
     vitals = WorkerVitals(False, 3, 1, 0, 0, None, None, None)
     # Nobody is silent for longer than the server has run.
     briefly = timedelta(microseconds=1)

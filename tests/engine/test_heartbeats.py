@@ -26,6 +26,7 @@ async def test_a_worker_that_ends_tells_all_that_it_did(dsn: str, observer: Obse
     ) as client:
         await client.inform(Item("a"))
         await client.wait_until_drained()
+        assert await observer.value("select heartbeat_interval_s from delta_worker") == 60
         await client.stop()
         told = "select state, synced, last_claim_at is not null from delta_worker"
         assert await observer.rows(told) == [("stopped", 1, True)]

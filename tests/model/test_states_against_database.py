@@ -502,7 +502,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _worker(self) -> int:
         worker = await workers.register(
-            self.connection, workers.WorkerIdentity("host", 1, "1", ["person"], None, 10)
+            self.connection, workers.WorkerIdentity("host", 1, "1", ["person"], None, 10, 5.0)
         )
         await self.connection.execute(
             "update delta_worker set heartbeat_at = 'infinity' where id = %s", [worker]

@@ -114,5 +114,11 @@ class Hand:
 
 def identity(capacity: int) -> WorkerIdentity:
     return WorkerIdentity(
-        host="here", pid=1, version="1", kinds=["item"], namespaces=None, capacity=capacity
+        host="here",
+        pid=1,
+        version="1",
+        kinds=["item"],
+        namespaces=None,
+        capacity=capacity,
+        heartbeat_interval_s=5.0,
     )

@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any, Final
 
-#: A worker that is silent for so long may be lost: three heartbeats.
-SILENT_S: Final = 15.0
+#: A worker that has missed so many of its heartbeats is silent, and may be lost.
+SILENT_BEATS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A row of `delta_worker`: one `delta run` process."""
+    """A row of `delta_worker`: one `delta run` process.
+
+    `server_age_s`: since the server's start, before which it could not be heard of.
+    """
 
     id: int
     host: str
@@ -30,6 +34,8 @@ class WorkerRow:
     deleted: int
     last_error: str | None
     paused: bool = False
+    heartbeat_interval_s: float = 5.0
+    server_age_s: float = inf
 
     @property
     def is_there(self) -> bool:
@@ -39,7 +45,9 @@ class WorkerRow:
     @property
     def silent(self) -> bool:
         """Whether it should be there and has not been heard of: so has one that was lost."""
-        return self.state == "lost" or (self.is_there and self.heartbeat_age_s > SILENT_S)
+        silent_s = min(self.heartbeat_age_s, self.server_age_s)
+        missed = silent_s > SILENT_BEATS * self.heartbeat_interval_s
+        return self.state == "lost" or (self.is_there and missed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,27 +68,29 @@ order by pg_relation_size(index_of.oid) desc
 """
 
 # The workers that are there, those lost within a day, and how many of the running ones are paused.
+# A restart of the server silences everybody, so a silence counts from the restart at the earliest.
 WORKERS: Final[LiteralString] = """
 select
-    count(*) filter (
-        where state in ('running', 'draining')
-        and heartbeat_at > now() - %(silent_after)s::interval
-    ) as running,
-    count(*) filter (
-        where state in ('running', 'draining')
-        and heartbeat_at <= now() - %(silent_after)s::interval
-    ) as silent,
+    count(*) filter (where is_there and not is_silent) as running,
+    count(*) filter (where is_there and is_silent) as silent,
     count(*) filter (where state = 'lost' and stopped_at > now() - interval '1 day') as lost,
     count(*) filter (
-        where state in ('running', 'draining')
-        and heartbeat_at > now() - %(silent_after)s::interval
+        where is_there
+        and not is_silent
         and exists (
             select from delta_pause
-            where scope = 'worker' and name = delta_worker.id::text
+            where scope = 'worker' and name = worker.id::text
             and coalesce(until, 'infinity') > now()
         )
     ) as paused
-from delta_worker
+from (
+    select
+        id, state, stopped_at,
+        state in ('running', 'draining') as is_there,
+        extract(epoch from now() - greatest(heartbeat_at, pg_postmaster_start_time()))
+            > %(silent_beats)s * heartbeat_interval_s as is_silent
+    from delta_worker
+) as worker
 """
 
 # Ticks that fail, or that nobody has run for more than two of their intervals and a minute although

@@ -4,10 +4,12 @@ from typing import Final, LiteralString
 
 # A process begins to work. Its connections all bear one name that nobody else's do.
 REGISTER: Final[LiteralString] = """
-insert into delta_worker (host, pid, version, kinds, namespaces, capacity, application_name)
+insert into delta_worker (
+    host, pid, version, kinds, namespaces, capacity, heartbeat_interval_s, application_name
+)
 values (
     %(host)s, %(pid)s, %(version)s, %(kinds)s, %(namespaces)s, %(capacity)s,
-    current_setting('application_name')
+    %(heartbeat_interval_s)s, current_setting('application_name')
 )
 returning id
 """
@@ -78,7 +80,8 @@ LIST: Final[LiteralString] = """
 select
     id, host, pid, version, state, kinds, namespaces, in_flight, capacity, started_at,
     heartbeat_at, extract(epoch from now() - heartbeat_at)::float8 as heartbeat_age_s, synced,
-    failed, deleted, last_error,
+    failed, deleted, last_error, heartbeat_interval_s,
+    extract(epoch from now() - pg_postmaster_start_time())::float8 as server_age_s,
     state <> 'stopped' and exists (
         select from delta_pause
         where scope = 'worker' and name = delta_worker.id::text

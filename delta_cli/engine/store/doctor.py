@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
-from delta_cli.engine.model.fleet import SILENT_S
+from delta_cli.engine.model.fleet import SILENT_BEATS
 from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.queries import doctor as queries
 
@@ -126,7 +126,7 @@ async def indexes(connection: Connection, schema: str) -> Sequence[IndexFacts]:
 async def workers(connection: Connection) -> WorkerFacts:
     """How the fleet is."""
     async with connection.cursor(row_factory=class_row(WorkerFacts)) as cursor:
-        await cursor.execute(queries.WORKERS, {"silent_after": timedelta(seconds=SILENT_S)})
+        await cursor.execute(queries.WORKERS, {"silent_beats": SILENT_BEATS})
         return (await cursor.fetchall())[0]
 
 

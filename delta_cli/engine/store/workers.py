@@ -17,6 +17,7 @@ class WorkerIdentity:
     kinds: Sequence[str]
     namespaces: Sequence[str] | None
     capacity: int
+    heartbeat_interval_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ async def register(connection: Connection, identity: WorkerIdentity) -> int:
             "kinds": list(identity.kinds),
             "namespaces": list(identity.namespaces) if identity.namespaces else None,
             "capacity": identity.capacity,
+            "heartbeat_interval_s": identity.heartbeat_interval_s,
         },
     )
     row = await cursor.fetchone()
