@@ -105,11 +105,15 @@ def is_overdue(tick: TickRow, now: datetime) -> bool:
 
 
 def _of_workers(snapshot: Snapshot) -> list[Alert]:
-    return [
+    found = [
         Alert("workers", str(one.id), f"worker {one.id} {_silence(one)}")
         for one in snapshot.workers
         if one.silent
     ]
+    # That one which should be there is silent is told already.
+    if snapshot.controllers and not any(one.is_there for one in snapshot.workers):
+        found.append(Alert("workers", "", "no worker runs"))
+    return found
 
 
 def _silence(worker: WorkerRow) -> str:
@@ -119,15 +123,14 @@ def _silence(worker: WorkerRow) -> str:
 
 
 def _of_ticks(snapshot: Snapshot) -> list[Alert]:
-    if not any(one.is_there for one in snapshot.workers):
-        # One cause, said once: without a worker every tick is overdue.
-        return [Alert("workers", "", "no worker runs")] if snapshot.controllers else []
+    # One cause, said once: without a worker that is alive every tick is overdue.
+    somebody_works = alive(snapshot) > 0
     found: list[Alert] = []
     for tick in snapshot.ticks:
         if tick.consecutive_failures >= MANY_FAILURES:
             text = f"tick {tick.name} failed {tick.consecutive_failures} times in a row"
             found.append(Alert("ticks", tick.name, text))
-        elif is_overdue(tick, snapshot.at):
+        elif somebody_works and is_overdue(tick, snapshot.at):
             text = f"tick {tick.name} is overdue by {age(overdue_s(tick, snapshot.at))}"
             found.append(Alert("ticks", tick.name, text))
     return found

@@ -9,10 +9,11 @@ import pytest
 from delta_cli.dash.actions import plan_worker
 from delta_cli.dash.screens.overview import _health
 from delta_cli.dash.screens.worker_rows import worker_rows, worker_text
-from delta_cli.dash.snapshot import KindCounts, Snapshot
+from delta_cli.dash.snapshot import KindCounts, Snapshot, alerts
 from delta_cli.dash.state import State
 from delta_cli.engine.database import Database
-from delta_cli.engine.model.fleet import WorkerRow
+from delta_cli.engine.model.fleet import ControllerRow, WorkerRow
+from delta_cli.engine.model.tick import TickRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import maintenance, workers
 from delta_cli.engine.store.workers import WorkerIdentity, WorkerVitals
@@ -72,6 +73,33 @@ def test_a_restart_of_the_server_makes_nobody_silent_at_once() -> None:
     assert not replace(one, server_age_s=14).silent
     assert not replace(one, heartbeat_interval_s=30).silent
     assert replace(one, heartbeat_interval_s=1, server_age_s=14).silent
+
+
+def tick(name: str, *, failures: int = 0) -> TickRow:
+    """A tick whose next run has been due for an hour."""
+    due = NOW - timedelta(hours=1)
+    return TickRow(
+        *(name, 10.0, 1, True, None, None, None, None, failures, None, None, None, None, None),
+        *(due, None, False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([worker(1, "running")], ["tick sweep is overdue by 1h00"]),
+        ([worker(1, "running", beat_s=40)], ["worker 1 is silent for 40s"]),
+        ([worker(1, "stopped")], ["no worker runs"]),
+        ([worker(1, "lost", beat_s=40)], ["worker 1 was lost 40s ago", "no worker runs"]),
+    ],
+)
+def test_that_nobody_works_is_told_once_and_not_by_each_overdue_tick(
+    seen: Sequence[WorkerRow], told: list[str]
+) -> None:
+    kind = ControllerRow("item", 60.0, None, NOW, 0, 1, None, None, NOW, paused=False)
+    ticks = (tick("sweep"), tick("rescue", failures=3))
+    shown = alerts(Snapshot(at=NOW, workers=seen, ticks=ticks, controllers=(kind,)))
+    assert [one.text for one in shown] == [*told, "tick rescue failed 3 times in a row"]
 
 
 def test_pausing_a_worker_that_ended_is_refused_with_a_word() -> None:
