@@ -170,7 +170,7 @@ class DeltaDash(Going, Looking, Copying):
     def _why_not(self, name: str, parameters: tuple[object, ...]) -> str:
         """Why a key has no effect on this tab now; nothing where there is nothing to say."""
         if name == "alert":
-            return "no alerts: all is well"
+            return self._why_no_alerts()
         if name != "ask":
             tabs = [kind.__name__.removesuffix("Tab") for kind in _TABS_OF.get(name, ())]
             return f"{name.replace('_', ' ')}: on {' and '.join(tabs)} only" if tabs else ""
@@ -181,6 +181,14 @@ class DeltaDash(Going, Looking, Copying):
             return f"{verb}: the database is away"
         tabs = [one.id or "" for one in self.main_screen.query(Tab) if verb in one.verbs]
         return f"{verb}: on {' and '.join(TABS[tab][0] for tab in tabs)} only"
+
+    def _why_no_alerts(self) -> str:
+        if self.state.is_away:
+            return "alert: the database is away"
+        snapshot = self.state.snapshot
+        if snapshot is None:
+            return "alert: not read yet"
+        return "no alerts: all is well" if snapshot.counted else "no alerts so far: still counting"
 
     def get_key_display(self, binding: Binding) -> str:
         """How a key is named: in ASCII mode by its letters."""

@@ -12,6 +12,8 @@ from delta_cli.engine.store.overview import Wanted
 
 _NAMES: Final = ("kind", "state", "ns", "worker", "tag")
 _ALIASES: Final = {"namespace": "ns", "k": "kind", "s": "state", "n": "ns", "w": "worker"}
+#: So much alike is a mistyped name; `order:1` and `urn:x:1` are ids, and no doubt is told of them.
+_ALIKE: Final = 0.75
 HELP: Final = "kind:NAME state:NAME,NAME ns:NAME worker:ID tag:NAME and part of an id"
 
 
@@ -61,15 +63,17 @@ def parse(text: str) -> Filter:
             case _:
                 states += [_state(one) for one in value.split(",") if one]
     wanted = Wanted(kind, namespace, states or None, tags or None, worker, " ".join(words) or None)
-    return Filter(" ".join(text.split()), wanted, [_doubt(word) for word in words if ":" in word])
+    return Filter(" ".join(text.split()), wanted, list(filter(None, map(_doubt, words))))
 
 
-def _doubt(word: str) -> str:
-    """Ids may well have colons in them, so a word with one is looked for, and that is said."""
-    name = word.partition(":")[0]
-    nearest = get_close_matches(name, (*_NAMES, "namespace"), n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"there is no {name}: to filter by, so ids with {word!r} are shown{meant}"
+def _doubt(word: str) -> str | None:
+    """Ids may well have colons in them: a word with one is looked for, and a likely slip is said."""
+    name, colon, _ = word.partition(":")
+    nearest = get_close_matches(name, (*_NAMES, "namespace"), n=1, cutoff=_ALIKE)
+    if not colon or not nearest:
+        return None
+    told = f"there is no {name}: to filter by, so ids with {word!r} are shown"
+    return f"{told}; did you mean {nearest[0]!r}?"
 
 
 def _state(value: str) -> ResourceState:

@@ -1,5 +1,6 @@
 """What the dashboard says where there is nothing to show or to do: never more than it knows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,15 +26,20 @@ def test_what_is_overdue_is_late() -> None:
     ("text", "words"),
     [
         ("kund:user", "did you mean 'kind'?"),
-        ("stat:failed", "did you mean 'state'?"),
-        ("http://x", "there is no http: to filter by"),
+        ("stat:failed", "there is no stat: to filter by"),
     ],
 )
-def test_a_key_that_no_filter_has_is_told_and_its_word_looked_for(text: str, words: str) -> None:
+def test_a_key_that_is_mistyped_is_told_and_its_word_looked_for(text: str, words: str) -> None:
     chosen = parse(text)
     assert chosen.wanted.text == text
     assert [words in doubt for doubt in chosen.doubts] == [True]
     assert not parse("kind:user ns:eu plain").doubts
+
+
+@pytest.mark.parametrize("text", ["urn:x:1", "http://x", ":x", "order:1", "kinds"])
+def test_an_id_with_a_colon_is_looked_for_without_a_doubt(text: str) -> None:
+    chosen = parse(text)
+    assert (chosen.wanted.text, list(chosen.doubts)) == (text, [])
 
 
 async def test_a_list_that_was_not_read_does_not_say_that_it_is_empty(dash: Dash, dsn: str) -> None:
@@ -46,6 +52,8 @@ async def test_a_list_that_was_not_read_does_not_say_that_it_is_empty(dash: Dash
         await driven.press("2")
         screen = await driven.shows("cannot be read: the database is away")
         assert "no resources" not in screen
+        await driven.press("a")
+        await driven.shows("alert: the database is away")
         app.on_connection_changed(ConnectionChanged(Connected(Mode.POLL)))
         assert "no resources" not in driven.screen
         app.show()
@@ -83,6 +91,24 @@ async def test_keys_without_effect_say_so(dash: Dash, dsn: str) -> None:
         await driven.shows("all · 1")
         await driven.press("r")
         await driven.shows("retry: this is read only")
+
+
+async def test_all_is_well_only_once_everything_was_read(dash: Dash) -> None:
+    async with dash(listen=False) as driven:
+        app = driven.app
+        for one in list(app.workers):
+            one.cancel()
+        assert app.state.snapshot is not None
+        read = replace(app.state.snapshot, counted=True)
+        told = {
+            "alert: not read yet": None,
+            "no alerts so far: still counting": replace(read, counted=False),
+            "no alerts: all is well": read,
+        }
+        for words, snapshot in told.items():
+            app.state.snapshot = snapshot
+            await driven.press("a")
+            await driven.shows(words)
 
 
 async def test_before_listen_was_tried_it_is_said_neither_to_poll_nor_when(
