@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg.transaction import OutOfOrderTransactionNesting
 
 from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.schema.names import migrate_command
 
 # Begins the caller's transaction.
 BEGIN: Final[LiteralString] = """
@@ -120,9 +121,9 @@ def _misuse(
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedObject)):
         return ConfigError(
             f"connection leads to database {connection.info.dbname!r}, "
-            f"which has no Delta in schema {schema!r}",
+            f"which has no Delta in schema {schema!r}, or an older one",
             hint="connect to the client's own database, or migrate this one: "
-            f"delta migrate --schema {schema}",
+            f"{migrate_command(schema)}",
         )
     return None
 

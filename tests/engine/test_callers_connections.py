@@ -224,6 +224,8 @@ async def test_a_connection_of_another_database_is_told_by_its_name(
         with pytest.raises(ConfigError, match=f"{database}.*no Delta in schema 'delta'") as caught:
             await client.inform(Item("a"), connection=connection)
         assert isinstance(caught.value.__cause__, psycopg.errors.UndefinedTable)
+        assert caught.value.message.endswith("or an older one")
+        assert str(caught.value.hint).endswith(": delta migrate")
         await connection.execute("select 1")
     with pytest.raises(ConfigError, match=f"{database}.*no Delta"):
         await asyncio.to_thread(inform_between, dsn, empty_dsn)
