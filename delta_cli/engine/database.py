@@ -97,9 +97,8 @@ class Database:
         self._connection_class: type[Connection] | None = None
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool_or_none: AsyncConnectionPool[Connection] | None = None
-        self._is_doubtful: bool = (
-            False  # whether the server lets anybody in, by the last that broke
-        )
+        self._is_doubtful: bool = False  # since a connection broke, until one lives
+        self._proof: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"Database({mask_dsn(self.dsn)!r}, schema={self.schema!r})"
@@ -111,12 +110,14 @@ class Database:
 
     async def open(self) -> None:
         """Open the pool. Raises ConnectionFailed when no server answers or it refuses us."""
-        await self._prove_server()
+        await self.prove_server()
         self._pool_or_none = self._make_pool()
         await self._pool.open()
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._proof is not None:
+            self._proof.cancel()
         if self._pool_or_none is not None:
             await self._pool_or_none.close(timeout=5.0)
 
@@ -174,9 +175,7 @@ class Database:
         long.
         """
         pool = self._pool
-        if self._is_doubtful:
-            await self._prove_server()
-        connection = await take_living(pool, self._prove, self._prove_server)
+        connection = await take_living(pool, self._prove, self._remove_doubt)
         try:
             async with connection:
                 yield connection
@@ -201,15 +200,32 @@ class Database:
             **connection_settings(self.dsn),
         }
 
-    async def _prove_server(self) -> None:
-        """Connect outside the pool, which only waits and logs why it cannot."""
-        self._is_doubtful = True
+    async def _remove_doubt(self) -> None:
+        """Ask the server, once for all who wait, if it is in doubt. Raises ConnectionFailed."""
+        if not self._is_doubtful:
+            return
+        if self._proof is None or self._proof.done():
+            self._proof = asyncio.create_task(self.prove_server())
+            # All who asked may have been cancelled meanwhile.
+            self._proof.add_done_callback(lambda proof: proof.cancelled() or proof.exception())
+        await asyncio.shield(self._proof)
+
+    async def prove_server(self) -> None:
+        """Connect outside the pool, which only waits, and logs why it cannot.
+
+        Raises ConnectionFailed.
+        """
         connection = await self.connect()
         await connection.close()
         self._is_doubtful = False
 
     async def _prove(self, connection: Connection) -> None:
-        await _prove_living(connection, self._used.get(connection, 0.0))
+        try:
+            await _prove_living(connection, self._used.get(connection, 0.0))
+        except psycopg.Error:
+            self._is_doubtful = True
+            raise
+        self._is_doubtful = False
 
     async def _configure(self, connection: Connection) -> None:
         if isinstance(connection, PooledConnection):
@@ -268,6 +284,8 @@ async def _prove_living(connection: Connection, used: float) -> None:
 
 
 def _has_unread(connection: Connection) -> bool:
+    if not hasattr(select, "poll"):  # as on Windows
+        return True
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))

@@ -84,7 +84,6 @@ class Subscription(AsyncIterator[Event | EventGap]):
             wake = self._wake
             self._unhook = weakref.finalize(self, listener.on(EVENT, lambda _: wake.set()))
         self._begun: bool = False
-        self._resumed: bool = False  # at what its name had acknowledged
         self._caught_up: bool = False  # all that was in the log at the last look has been read
         self._closed: bool = False
 
@@ -114,8 +113,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
             position = await self._find_begin()
         if self._cursor is not None:
             anew = self._following.after is not None
-            stored = await self._cursor.open(position, anew=anew)
-            self._resumed, position = not anew, stored
+            position = await self._cursor.open(position, anew=anew)
         self.position, self._begun = position, True
 
     async def _find_begin(self) -> int:
@@ -128,7 +126,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
             return (await events.bounds(connection)).newest
 
     async def __anext__(self) -> Event | EventGap:
-        if self._cursor is not None and self._begun:
+        if self._cursor is not None and self._begun and not self._closed:
             await self._count_as_handled(self._cursor)
         while not self._page:
             if self._closed:
@@ -216,8 +214,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
             return page.cut
         before_oldest = page.bounds.oldest - 1
         # Before the first event of a log that was new, there may be holes alone.
-        was_read = position > 0 or self._resumed
-        return before_oldest if was_read else min(page.cut, before_oldest)
+        return before_oldest if position > 0 else min(page.cut, before_oldest)
 
     def _skip_to(self, reached: int) -> None:
         """Nothing of interest up to there: do not read that stretch again."""
@@ -236,7 +233,7 @@ class Subscription(AsyncIterator[Event | EventGap]):
                 await self._wake.wait()
         except TimeoutError:
             pass
-        if self._cursor is not None and self._cursor.due_in() == 0.0:
+        if self._cursor is not None and self._cursor.due_in() == 0.0 and not self._closed:
             await self._write()
 
 

@@ -5,12 +5,11 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from delta_cli.engine.database import (
-    describe_connection_error,
     describe_lost_connection,
     is_unconnected,
 )
 from delta_cli.engine.dsn import mask_secrets
-from delta_cli.engine.errors import DeltaError, InvalidObject, SchemaBehind
+from delta_cli.engine.errors import ConnectionFailed, DeltaError, InvalidObject, SchemaBehind
 from delta_cli.engine.schema.names import migrate_command
 
 
@@ -25,7 +24,10 @@ def explain(error: BaseException, dsn: str, schema: str) -> DeltaError | None:
         meanings = (explain(one, dsn, schema) for one in error.exceptions)
         return next((meaning for meaning in meanings if meaning is not None), None)
     if isinstance(error, PoolTimeout):
-        return describe_connection_error(error, dsn)
+        return ConnectionFailed(
+            f"all connections of this client are in use: {error}",
+            hint="make fewer calls at once, or shorter ones",
+        )
     if isinstance(error, psycopg.Error):
         return _database_error(error, dsn, schema)
     return None

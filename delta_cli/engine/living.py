@@ -2,12 +2,13 @@
 
 psycopg_pool's own `check` rests longer after each dead one. After a failover all that were idle are
 dead, and a caller who meets one after the other would get none in time. While the server is away
-the pool only waits, and logs why; so who meets a dead one first asks the server.
+the pool only waits, and logs why; so after a dead one the server is asked before anybody waits.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any, Final, TypeVar
 
@@ -25,21 +26,23 @@ _REST_S: Final = 0.1
 async def take_living(
     pool: AsyncConnectionPool[Async],
     prove: Callable[[Async], Awaitable[None]],
-    prove_server: Callable[[], Awaitable[None]],
+    before_waiting: Callable[[], Awaitable[None]],
 ) -> Async:
     """A connection for which `prove` raises no psycopg.Error; the caller puts it back.
 
-    Raises what `prove_server` raises once a dead one was met, and PoolTimeout when there is none
-    within the pool's `timeout`.
+    Raises what `before_waiting` raises, which is awaited when none is idle, and PoolTimeout when
+    there is none within the pool's `timeout`.
     """
     deadline = time.monotonic() + pool.timeout
     rests = _rests(pool.max_size)
-    is_server_proved = False
     while True:
-        try:
-            connection = await pool.getconn(deadline - time.monotonic())
-        except PoolTimeout:
-            raise _none_within(pool.timeout) from None
+        connection = await _idle(pool)
+        if connection is None:
+            await before_waiting()
+            try:
+                connection = await pool.getconn(deadline - time.monotonic())
+            except PoolTimeout:
+                raise _none_within(pool.timeout) from None
         try:
             await prove(connection)
         except BaseException as error:  # a cancellation too: the pool replaces what it lent
@@ -49,10 +52,13 @@ async def take_living(
                 raise
         else:
             return connection
-        if not is_server_proved:
-            await prove_server()
-            is_server_proved = True
         await asyncio.sleep(next(rests))
+
+
+async def _idle(pool: AsyncConnectionPool[Async]) -> Async | None:
+    with suppress(PoolTimeout):
+        return await pool.getconn(0)
+    return None
 
 
 def take_living_sync(pool: ConnectionPool[Sync], prove_server: Callable[[], None]) -> Sync:

@@ -10,6 +10,7 @@ import pytest
 
 from delta_cli import Client, ConnectionFailed, SyncClient
 from delta_cli.engine.database import Database
+from delta_cli.engine.embedded import EmbeddedServer
 from tests.support.engine import Item
 from tests.support.observing import Observer
 
@@ -33,6 +34,39 @@ async def test_the_first_call_after_a_failover_meets_no_dead_connection(
         began = time.monotonic()
         assert (await client.inform(Item("a"))).outcome == "created"
         assert time.monotonic() - began < AT_ONCE_S
+
+
+async def test_an_outage_is_told_at_once_and_so_is_its_end(own_server: EmbeddedServer) -> None:
+    async with Client(own_server.dsn) as client:
+        await client.inform(Item("a"))
+        await asyncio.to_thread(own_server.stop, force=True)
+        for _ in range(3):  # the pool has none left after the first
+            began = time.monotonic()
+            with pytest.raises(ConnectionFailed):
+                await client.inform(Item("a"))
+            assert time.monotonic() - began < AT_ONCE_S
+        await asyncio.to_thread(own_server.join)
+        assert (await client.inform(Item("b"))).outcome == "created"
+
+
+async def test_of_many_who_wait_one_asks_whether_the_server_is_there(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    connect = Database.connect
+
+    async def counted(self: Database) -> object:
+        nonlocal asked
+        asked += 1
+        return await connect(self)
+
+    async with Client(dsn) as client:
+        async with client.database.connection():
+            pass
+        await observer.do(END_SESSIONS)
+        monkeypatch.setattr(Database, "connect", counted)
+        await asyncio.gather(*(client.inform(Item(f"{number}")) for number in range(100)))
+    assert asked == 1
 
 
 async def test_so_it_is_with_a_sync_client(dsn: str, observer: Observer) -> None:

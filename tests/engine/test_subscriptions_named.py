@@ -180,6 +180,27 @@ async def test_a_gap_is_told_once_to_a_name_also_across_readers(
         assert await rest(client) == []
 
 
+async def test_a_reader_ends_when_its_client_is_closed_while_it_handles_an_event(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delta_cli.engine.cursor._WRITE_EVERY_S", 0.0)  # each is written at once
+    await log_events(observer, 5)
+    async with Client(dsn) as client:
+        events = client.subscribe(after=0, name=NAME)
+        assert await take(events, 2) == [1, 2]
+    async with asyncio.timeout(20):
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+
+
+async def test_a_new_name_on_a_new_log_is_told_of_no_holes(dsn: str, observer: Observer) -> None:
+    async with Client(dsn) as client:
+        assert await rest(client) == []
+        await observer.do("select setval('delta_event_id_seq', 7)")
+        await log_events(observer, 1)
+        assert await rest(client) == [8]
+
+
 async def test_a_gap_that_nobody_went_on_after_is_told_again(dsn: str, observer: Observer) -> None:
     async with Client(dsn) as client:
         assert await rest(client) == []  # the log is new: the name begins before the first event
