@@ -67,7 +67,7 @@ def parse(text: str) -> Filter:
 
 
 def _doubt(word: str) -> str | None:
-    """Ids may well have colons in them: a word with one is looked for, and a likely slip is said."""
+    """Ids may well have colons in them: one is looked for as it is, and a likely slip is said."""
     name, colon, _ = word.partition(":")
     nearest = get_close_matches(name, (*_NAMES, "namespace"), n=1, cutoff=_ALIKE)
     if not colon or not nearest:
