@@ -31,10 +31,9 @@ class Latest(Generic[T]):
         self._next: list[T] = []
         self._is_running: bool = False
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether something newer waits: what runs may as well end."""
-        return bool(self._next)
+    def is_asked_else(self, what: T) -> bool:
+        """Whether something other waits: what runs for this may as well end."""
+        return any(one != what for one in self._next)
 
     @property
     def is_running(self) -> bool:

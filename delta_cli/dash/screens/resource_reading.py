@@ -13,8 +13,8 @@ from delta_cli.dash.messages import PageRead, ReadFailed, ResourceRead, Timeline
 from delta_cli.dash.store import Page, Resources
 from delta_cli.engine.store.overview import Line, Wanted
 
-#: A list is read for at most this share of the time, and once a second.
-_SHARE: Final = 10
+#: A list is read again after so many times as long as that took, and once a second at most.
+_TIMES_AS_LONG: Final = 10
 _LEAST_S: Final = 1.0
 #: Looking through the log is for rows on which the cursor rests.
 _REST_S: Final = 0.25
@@ -32,7 +32,7 @@ class ResourceReading:
             widget, "timeline", self._read_timeline, rest_s=_REST_S
         )
         self._next_at: float = 0.0
-        self._whole: tuple[Wanted, Page] | None = None
+        self._known: tuple[Wanted, Page] | None = None
         self._search_at: float = 0.0
 
     def read_list(self, wanted: Wanted, *, at_once: bool = False) -> bool:
@@ -55,23 +55,23 @@ class ResourceReading:
     async def _search(self, wanted: Wanted) -> None:
         """Tell what is found as it is found, until all is, or nobody looks at it any more.
 
-        A list that was searched to its end is brought up to date from where it changes most, and
-        searched again once that has rested as long as it cost.
+        Another wish for the same list waits until the search has ended, or it would never end. A
+        list that was searched to its end is brought up to date from where it changes most, and
+        searched again once that has rested ten times as long as it took.
         """
         begin = time.monotonic()
-        known = self._whole[1] if self._whole is not None and self._whole[0] == wanted else None
-        is_enough = known is not None and begin < self._search_at
+        known = self._known[1] if self._known is not None and self._known[0] == wanted else None
+        is_enough = known is not None and known.is_over and begin < self._search_at
         first_s: float | None = None
         async with aclosing(self._store.pages(wanted, known)) as pages:
             async for page in pages:
                 first_s = first_s or time.monotonic() - begin
-                self._next_at = max(self._next_at, begin + _SHARE * first_s)
+                self._next_at = max(self._next_at, begin + _TIMES_AS_LONG * first_s)
                 self._post(PageRead(page, wanted))
-                if page.is_over:
-                    self._whole = wanted, page
-                if is_enough or self._list.is_asked or not self._widget.display:
+                self._known = wanted, page
+                if is_enough or self._list.is_asked_else(wanted) or not self._widget.display:
                     return
-        self._search_at = time.monotonic() + _SHARE * (time.monotonic() - begin)
+        self._search_at = time.monotonic() + _TIMES_AS_LONG * (time.monotonic() - begin)
 
     async def _read_one(self, line: Line) -> None:
         found = await self._told(self._store.resource(line))

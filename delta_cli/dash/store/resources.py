@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -28,7 +28,8 @@ _TELL_EVERY_S: Final = 0.25
 class Page:
     """Lines of a list. `is_all` False: there are more, or the search goes on.
 
-    `looked`: how many rows were looked at by now, the newest first. `is_over`: the search is.
+    `looked`: how many rows were looked at by now, the newest first. `is_over`: the search is, or
+    one before it was, whose lines are shown where this one has not come to yet.
     """
 
     lines: Sequence[Line] = ()
@@ -105,10 +106,12 @@ async def _page(connection: Connection, search: Search, known: Page | None) -> P
     lines = sorted(found, key=lambda line: places[line.id])
     if wanted.text is not None:
         lines += await _exactly(connection, wanted, wanted.text, set(ids))
-    lines = [line for line in lines if _is_still_wanted(line, wanted)][:LINES]
-    if known is not None and not search.is_over:
-        return Page(lines, known.is_all, known.looked)
-    return Page(lines, search.is_all, search.looked, search.is_over)
+    lines = [line for line in lines if _is_still_wanted(line, wanted)]
+    page = Page(lines[:LINES], search.is_all, search.looked, search.is_over)
+    if known is None or search.is_over:
+        return page
+    is_all, looked = known.is_all and len(lines) <= LINES, max(known.looked, search.looked)
+    return replace(page, is_all=is_all, looked=looked, is_over=known.is_over)
 
 
 def _is_still_wanted(line: Line, wanted: Wanted) -> bool:

@@ -37,7 +37,7 @@ class Search:
 
     @property
     def ids(self) -> list[int]:
-        """The ids found: in the order of the index where one held them all, or the newest first."""
+        """The ids found: the newest first, but before those what one index led to, in its order."""
         ids = list(self._ids) if self._is_ordered else sorted(self._ids, reverse=True)
         return ids[: self._most]
 
