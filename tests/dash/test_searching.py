@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,12 @@ select
     10, '{}', '', now(), 1, case when i in (1, 2, 5) then now() + i * interval '1 hour' end,
     case when i <= 6 then array['vip'] else '{}' end
 from generate_series(1, 600) as i
+"""
+#: One worker works on the few, another on all others.
+WORK = """
+update delta_resource
+set state = 'pending', due_at = null, lease_until = now() + interval '1 hour', attempt = 1,
+    attempted_at = now(), worker_id = case when kind = 'user' then 7 else 8 end
 """
 FILTERS = {
     "state:failed,degraded kind:user": ["rare-3", "rare-2", "rare-1"],
@@ -103,6 +110,41 @@ async def test_a_list_that_is_read_again_keeps_what_was_found_far_below(
     first = (await pages_of(dsn, "kind:user", whole))[0]
     assert ids(first) == [f"rare-{number}" for number in (9, 6, 5, 4, 3, 1)]
     assert first.is_all
+
+
+async def test_a_complete_list_that_has_grown_too_long_says_that_there_are_more(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delta_cli.dash.store.resources.LINES", 6)
+    await observer.do(FILL)
+    whole = (await pages_of(dsn, "kind:user"))[-1]
+    assert (len(whole.lines), whole.is_all) == (6, True)
+    await observer.do("update delta_resource set kind = 'user' where object_id = 'plenty-590'")
+    first = (await pages_of(dsn, "kind:user", whole))[0]
+    assert ids(first) == ["plenty-590", *(f"rare-{number}" for number in (6, 5, 4, 3, 2))]
+    assert (first.is_all, first.is_over) == (False, True)
+
+
+async def test_what_a_search_has_found_that_did_not_end_is_shown_as_not_all(
+    dsn: str, observer: Observer
+) -> None:
+    await observer.do(FILL)
+    whole = (await pages_of(dsn, "kind:user"))[-1]
+    known = replace(whole, is_all=False, looked=599, is_over=False)
+    first, *_, last = await pages_of(dsn, "kind:user", known)
+    assert ids(first) == ids(last) == ids(whole)
+    assert (first.is_all, first.looked, first.is_over) == (False, 599, False)
+    assert (last.is_all, last.looked, last.is_over) == (True, 600, True)
+
+
+async def test_the_works_of_one_worker_are_found_among_very_many_of_another(
+    dsn: str, observer: Observer
+) -> None:
+    await observer.do(FILL)
+    await observer.do(WORK)
+    last = (await pages_of(dsn, "worker:7"))[-1]
+    assert sorted(ids(last)) == [f"rare-{number}" for number in range(1, 7)]
+    assert (last.is_all, last.is_over) == (True, True)
 
 
 async def test_the_screen_tells_how_far_it_has_looked_and_then_what_it_found(

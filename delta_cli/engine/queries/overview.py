@@ -56,7 +56,7 @@ group by kind, namespace, worker_id
 # them how many rows were looked at and the lowest id among those.
 CANDIDATES: Final[LiteralString] = """
 with looked as materialized (
-    select id, kind, namespace, object_id, state, tags
+    select id, kind, namespace, object_id, state, tags, worker_id
     from delta_resource
     where id < %(before_id)s
     order by id desc
@@ -69,6 +69,7 @@ select
         where (%(kind)s::text is null or kind = %(kind)s)
         and (%(namespace)s::text is null or namespace = %(namespace)s)
         and (%(states)s::text[] is null or state::text = any(%(states)s::text[]))
+        and (%(worker_id)s::bigint is null or worker_id = %(worker_id)s)
         and (%(tags)s::text[] is null or tags @> %(tags)s::text[])
         and (%(text)s::text is null or strpos(lower(object_id), lower(%(text)s)) > 0)
         order by id desc

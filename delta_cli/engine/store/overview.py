@@ -174,8 +174,7 @@ async def indexed_candidates(
         states = [state.value for state in _asked(wanted) & held]
         if not states:
             continue
-        values = _values(wanted, look, limit)
-        values |= {"states": states, "worker_id": wanted.worker_id}
+        values = _values(wanted, look, limit) | {"states": states}
         found, looked, _ = await _found(connection, query, values)
         ids += found
         is_all = is_all and looked < look and len(found) < limit
@@ -192,6 +191,7 @@ def _values(wanted: Wanted, look: int, limit: int) -> dict[str, Any]:
     return {
         "kind": wanted.kind,
         "namespace": wanted.namespace,
+        "worker_id": wanted.worker_id,
         "tags": None if wanted.tags is None else list(wanted.tags),
         "text": wanted.text,
         "look": look,
