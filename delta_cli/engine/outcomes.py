@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.errors import Permanent, ResourceDelete, Snooze
-from delta_cli.engine.failures import description_of, leaves_of, message_of, trace_of
+from delta_cli.engine.failures import described_as, description_of, leaves_of, message_of, trace_of
 from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.states import (
@@ -65,7 +65,8 @@ def outcome_of(
     _log_failure(claim, landing, error, message)
     kept = _error_json(claim.attempt, error, message, worker_id)
     actor = error.actor if isinstance(error, Cancelled) else None
-    return Outcome(claim, landing, EventCategory.OBJECT_FAILED, duration_ms, kept, actor)
+    category = EventCategory.OBJECT_FAILED
+    return Outcome(claim, landing, category, duration_ms, kept, actor, message)
 
 
 def put_off(claim: Resource[Any]) -> Outcome:
@@ -101,11 +102,14 @@ def _rank(signal: Permanent | ResourceDelete | Snooze) -> tuple[int, timedelta]:
 def _log_failure(
     claim: Resource[Any], landing: Landing, error: BaseException, message: str
 ) -> None:
+    level = logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING
+    if not log.isEnabledFor(level):
+        return
     name = name_in(claim.namespace, claim.kind, claim.object_id)
     log.log(
-        logging.ERROR if landing.state is ResourceState.DEGRADED else logging.WARNING,
+        level,
         "work failed: %s",
-        Facts(name, f"attempt {claim.attempt}", description_of(error)),
+        Facts(name, f"attempt {claim.attempt}", described_as(error, message)),
         extra={
             "component": "executor",
             "kind": claim.kind,

@@ -102,3 +102,20 @@ def test_a_message_alone_says_what_failed_and_why(caplog: pytest.LogCaptureFixtu
     assert second.getMessage() == (
         "work failed: item/item-1 in eu, attempt 1: Permanent: x\\n\\x1b[31m password=***"
     )
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, logging.CRITICAL], ids=["told", "not told"])
+def test_an_error_is_asked_once_what_it_says_and_once_more_for_its_trace(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    asked: list[str] = []
+
+    class Costly(Exception):
+        def __str__(self) -> str:
+            asked.append("once")
+            return "costly"
+
+    with caplog.at_level(level, "delta_cli.engine.outcomes"):
+        assert outcome(Costly()).message == "costly"
+    assert len(asked) == 2
+    assert len(caplog.records) == (level == logging.WARNING)

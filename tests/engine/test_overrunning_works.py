@@ -119,7 +119,10 @@ async def test_a_resource_is_not_worked_beside_its_last_work_that_still_runs(
     async with executing.running() as executor:
         executor.submit([claimed(1, term=1)])
         await eventually(lambda: executing.outcomes)
-        executor.submit([claimed(1, term=2), claimed(2)])
+        claims = [claimed(1, term=2), claimed(2)]
+        executor.submit(claims)
+        # It is the claimer's, which goes by how many it claimed.
+        assert [claim.id for claim in claims] == [1, 2]
         await eventually(lambda: works.begun == ["item-1", "item-2"])
         put_off = executing.outcomes[1]
         assert (put_off.claim.term, put_off.landing.state, put_off.landing.attempt) == (

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from delta_cli.engine.config import limit_or_none
@@ -37,13 +37,13 @@ class Claimer:
         self,
         worker: Worker,
         *,
-        submit: Callable[[list[Resource[Any]]], None],
+        submit: Callable[[Sequence[Resource[Any]]], None],
         backlog: Callable[[], int],
         known: Callable[[], set[int]],
         unwritten: Callable[[], list[Lane]],
     ) -> None:
         self._worker: Worker = worker
-        self._submit: Callable[[list[Resource[Any]]], None] = submit
+        self._submit: Callable[[Sequence[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
         self._known: Callable[[], set[int]] = known
         self._unwritten: Callable[[], list[Lane]] = unwritten

@@ -9,13 +9,12 @@ import contextvars
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.failures import message_of
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.outcomes import Cancelled, outcome_of, put_off
 from delta_cli.engine.overrunning import Overrunning
@@ -117,18 +116,21 @@ class Executor:
         """Async works that run on although they are over or given back."""
         return self._overrunning.tasks
 
-    def submit(self, claims: list[Resource[Any]]) -> None:
+    def submit(self, claims: Sequence[Resource[Any]]) -> None:
         """Take claimed resources; their works start in turn.
 
         One whose last work still runs here is put off: it must not be worked beside itself.
         """
-        for claim in [claim for claim in claims if self._overrunning.has(claim)]:
-            claims.remove(claim)
-            self._finish(put_off(claim))
-        self._worker.slots.take((claim.kind, claim.namespace) for claim in claims)
-        self._queue.extend(claims)
+        ready: list[Resource[Any]] = []
+        for claim in claims:
+            if self._overrunning.has(claim):
+                self._finish(put_off(claim))
+            else:
+                ready.append(claim)
+        self._worker.slots.take((claim.kind, claim.namespace) for claim in ready)
+        self._queue.extend(ready)
         if self._early:
-            self._cancel_early(claims)
+            self._cancel_early(ready)
         self._spawn_soon()
 
     async def run(self) -> None:
@@ -317,8 +319,8 @@ class Executor:
     def _end(self, claim: Resource[Any], error: BaseException | None, duration_ms: float) -> None:
         backoff = self._kinds[claim.kind].backoff
         outcome = outcome_of(claim, error, duration_ms, backoff=backoff, worker_id=self._worker.id)
-        if outcome.error is not None and error is not None:
-            self._worker.last_error = f"{claim.kind}/{claim.object_id}: {message_of(error)}"
+        if outcome.message is not None:
+            self._worker.last_error = f"{claim.kind}/{claim.object_id}: {outcome.message}"
         self._finish(outcome)
 
     def _free(self, claim: Resource[Any]) -> None:

@@ -46,7 +46,8 @@ class LaneSlots:
 class Outcome:
     """How the work of one claim ended, to be written by the completer.
 
-    `error` is a JSON element of the column `errors`, without its time; `actor` is who cancelled it.
+    `error` is a JSON element of the column `errors`, without its time; `actor` is who cancelled it;
+    `message` is what the error says.
     """
 
     claim: Resource[Any]
@@ -55,6 +56,7 @@ class Outcome:
     duration_ms: float
     error: str | None = None
     actor: str | None = None
+    message: str | None = None
 
 
 async def due_lanes(
