@@ -51,7 +51,7 @@ class Client:
     `config`: None for a client without controllers, which can do everything but work.
     `dry_run`: each change is refused or told as it would be, and undone at once; nobody hears of
     it, and rows are as they were. Such a client cannot `start()`, `tick()`, or `inform()` one
-    object: `inform_many()` counts what it would do.
+    object: `inform_many()` counts what it would do. It joins no transaction of a caller's.
     Opening it raises ConnectionFailed when no server answers, and SchemaError when the schema is
     not this Delta's. Opening it also makes the controllers and namespaces of `config` known.
     """
@@ -238,6 +238,7 @@ class Client:
         InvalidObject, with the batches before it stored; with `on_refused`, it is counted, told,
         and passed over.
         """
+        self._session.refuse_callers_in_dry_run(connection)
         policy = InformPolicy(process_existing=process_existing, on_refused=on_refused)
         return await self._writer.many(objects, opts, policy, connection, on_progress)
 
@@ -260,6 +261,7 @@ class Client:
         Raises NotFound for a kind that never had a controller.
         """
         check_argument("options", options, InformOptions | None)
+        self._session.refuse_callers_in_dry_run(connection)
         options = options or InformOptions()
         steps = runs.queue_run(
             kind, options, requested_by=requested_by, from_watermark=from_watermark

@@ -49,6 +49,15 @@ class OwnLoop:
                 hint="return the awaitable from work(), make it `async def`, or use SyncClient",
             )
 
+    def require_running(self) -> None:
+        """As `require()`; and raises DeltaError where no event loop runs."""
+        self.require()
+        if _running_loop() is None:
+            raise DeltaError(
+                "this needs the client's event loop, and none runs here",
+                hint="make work() `async def`",
+            )
+
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:

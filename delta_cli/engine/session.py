@@ -164,19 +164,21 @@ class Session:
         """What listens to these channels, from when it is first asked for; None in poll-only mode.
 
         Who works and who subscribes have one each: a hint wakes every session that listens to it.
+        Raises DeltaError where no event loop runs, as in the thread of a plain `work()`.
         """
         config = self._config
         if config.poll_only and config.direct_dsn is None:
             return None
+        self._own_loop.require_running()
         if channels not in self._listeners:
             database = self.database
             if config.direct_dsn is not None:
                 database = self._database_at(config.direct_dsn)
             identity = f"{os.getpid()}-{id(self):x}-{channels[0]}"
-            self._listeners[channels] = Listener(
-                database, echo_from=self.database, identity=identity
-            )
-            self._run_in_background(self._listeners[channels].run(channels))
+            listener = Listener(database, echo_from=self.database, identity=identity)
+            self._run_in_background(listener.run(channels))
+            # Only now: others are given it, and one that does not run would tell them nothing.
+            self._listeners[channels] = listener
         return self._listeners[channels]
 
     @asynccontextmanager
@@ -197,6 +199,15 @@ class Session:
         """Raises ConfigError in a dry run, which cannot undo this."""
         if self.dry_run:
             raise ConfigError(f"a client in a dry run does not {what}")
+
+    def refuse_callers_in_dry_run(self, connection: CallersConnection | None) -> None:
+        """Raises ConfigError for a caller's connection in a dry run: its transaction may commit."""
+        if self.dry_run and connection is not None:
+            raise ConfigError(
+                "a client in a dry run does not join a transaction, which may commit",
+                hint="leave `connection` out, or roll the transaction back yourself, with a client"
+                " that is in no dry run",
+            )
 
     async def rehearse(self, steps: Steps[R]) -> R:
         """Run steps of a dry run that need the application known, and undo that with them."""

@@ -19,7 +19,7 @@ from delta_cli import (
     NamespaceConfig,
     SyncClient,
 )
-from tests.support.engine import Item
+from tests.support.engine import Item, item_controller, quick_config
 from tests.support.observing import Observer
 
 AsyncConnection = psycopg.AsyncConnection[Any]
@@ -332,3 +332,26 @@ async def test_a_namespace_that_was_removed_is_made_known_again(
             await inform(Item(f"removed-{number}"))
             connection.commit()
             assert [row.name for row in await client.control.namespaces()] == ["acme"]
+
+
+# In a dry run
+
+
+async def test_a_dry_run_joins_no_transaction_which_could_commit_what_it_does(dsn: str) -> None:
+    async with Client(dsn, quick_config(item_controller(print))):
+        pass  # the kind is known
+    async with (
+        Client(dsn, dry_run=True) as client,
+        await psycopg.AsyncConnection.connect(dsn) as connection,
+    ):
+        for use in (
+            lambda: client.inform(Item("a"), connection=connection),
+            lambda: client.inform_many([Item("a")], connection=connection),
+            lambda: client.schedule_inform("item", connection=connection),
+        ):
+            with pytest.raises(ConfigError, match="in a dry run does not"):
+                await use()
+        assert (await client.inform_many([Item("a")])).created == 1
+        await connection.commit()
+        assert [row async for row in client.resources()] == []
+        assert await client.control.inform_runs("item") == []

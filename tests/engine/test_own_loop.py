@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from delta_cli import Client, ConfigError, DeltaError, Resource, client_from_context
-from tests.support.engine import Item, item_controller, kind_of_item, working
+from tests.support.engine import Item, item_controller, kind_of_item, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -96,3 +96,23 @@ async def test_a_client_that_could_not_be_opened_may_be_opened_later(
     await observer.do("alter schema away rename to delta")
     async with client:
         assert (await client.inform(Item("a"))).outcome == "created"
+
+
+async def test_a_subscription_in_the_thread_of_a_plain_work_is_refused_and_later_ones_hear(
+    dsn: str, observer: Observer
+) -> None:
+    def work(_: Resource[Item]) -> None:
+        client_from_context().subscribe("object_synced")
+
+    controllers = [
+        item_controller(work, max_attempts=1),
+        item_controller(lambda _: None, kind="child"),
+    ]
+    # Whoever is told of nothing finds nothing in time.
+    async with working(dsn, *controllers, poll_interval=seconds(60)) as client:
+        await client.inform(Item("a"))
+        row = await observer.until_state("a", "degraded")
+        assert "none runs here" in str(row["errors"])
+        async with client.subscribe("object_synced") as events, asyncio.timeout(30):
+            await client.inform(Child("b"))
+            assert (await anext(events)).object_id == "b"
