@@ -87,8 +87,9 @@ def run(
             )
         set_up_logs(log_format, log_level)
         return _supervise(settings, processes, output_format, drain=drain)
-    # Of several processes, none tells what all would.
-    config = _only(require_application(settings, announce=supervised is None), kind)
+    # What all of several processes would tell, one does.
+    announce = supervised is None or supervised.announces
+    config = _only(require_application(settings, announce=announce), kind)
     set_up_logs(log_format, log_level)
     worker = WorkerRun(config, namespace or None, concurrency, supervised, metrics_port)
     # Of several processes, the supervisor tells for all.

@@ -25,12 +25,16 @@ VARIABLE: Final = "DELTA_SUPERVISOR"
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """The descriptors of a child; `drain_began`: since when failures count, for a replacement."""
+    """The descriptors of a child; `drain_began`: since when failures count, for a replacement.
+
+    `announces`: it tells what a person should know of all.
+    """
 
     lifeline: int
     reports: int
     stderr: int
     drain_began: datetime | None = None
+    announces: bool = False
 
     @property
     def descriptors(self) -> tuple[int, int, int]:
@@ -40,14 +44,14 @@ class Inherited:
     def to_text(self) -> str:
         """The value of the variable."""
         began = self.drain_began.isoformat() if self.drain_began else ""
-        return ",".join([*map(str, self.descriptors), began])
+        return ",".join([*map(str, self.descriptors), began, str(int(self.announces))])
 
     @classmethod
     def from_text(cls, text: str) -> "Inherited":
         """Read the value of the variable."""
-        lifeline, reports, stderr, began = text.split(",")
+        lifeline, reports, stderr, began, announces = text.split(",")
         drain_began = datetime.fromisoformat(began) if began else None
-        return cls(int(lifeline), int(reports), int(stderr), drain_began)
+        return cls(int(lifeline), int(reports), int(stderr), drain_began, announces == "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,11 @@ class Supervised:
     def drain_began(self) -> datetime | None:
         """When the drain began in which this process replaces another; None: it is the first."""
         return self._inherited.drain_began
+
+    @property
+    def announces(self) -> bool:
+        """Whether this process tells what a person should know of all."""
+        return self._inherited.announces
 
     def watch(self, on_lost: Callable[[], None]) -> None:
         """Call `on_lost` in the running event loop when the supervisor has died."""

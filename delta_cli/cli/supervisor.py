@@ -126,7 +126,8 @@ class Supervisor:
     async def _keep_all(self, inherited: Inherited, reports: LinePipe) -> None:
         """The first goes ahead: what is wrong for all is told once, and the others begin warm."""
         async with asyncio.TaskGroup() as group:
-            first = group.create_task(self._keep_one(inherited, reports))
+            ahead = replace(inherited, announces=True)
+            first = group.create_task(self._keep_one(ahead, reports))
             await _any_of(self._any_works.wait(), self._stopping.wait(), asyncio.shield(first))
             for _ in range(self._count - 1):
                 group.create_task(self._keep_one(inherited, reports))
@@ -145,7 +146,9 @@ class Supervisor:
             await _any_of(self._stopping.wait(), asyncio.sleep(delay_s))
             if not self._stopping.is_set():
                 self._restarts += 1
-                inherited = replace(inherited, drain_began=self._drain_began)
+                inherited = replace(
+                    inherited, drain_began=self._drain_began, announces=False
+                )
 
     async def _run_one(self, inherited: Inherited, reports: LinePipe) -> ChildEnd | None:
         """One process from its start to its end; None: the system could not start it."""
