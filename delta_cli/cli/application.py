@@ -134,9 +134,9 @@ def _attribute(value: Any, name: str, place: str, spec: str) -> Any:
         return getattr(value, name)
     except AttributeError:
         raise ConfigError(f"application {spec!r}: {place} has no {name!r}", hint=HOW) from None
-    except DeltaError:
+    except Terminated:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _not_importable(spec, error) from error
 
 

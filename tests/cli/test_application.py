@@ -41,6 +41,13 @@ class ItemController(Controller[Item]):
 
 config = Config(controllers=[ItemController()], schema="shop_own")
 """
+#: Its application is made when it is asked for.
+LAZY = """
+from delta_cli import Config
+
+def __getattr__(name):
+    return Config(max_attempts=0)
+"""
 INFORM = ("inform", "item", "--object", '{"id": "a"}')
 
 
@@ -65,6 +72,16 @@ def test_an_applications_own_schema_is_migrated_by_the_command_that_the_hint_nam
     assert "note: the application's schema is 'shop_own'" in done.err
     assert ids(quick("list", "-o", "json")) == []
     assert ids(quick("list", "-o", "json", "--schema", "shop_own")) == ["a"]
+
+
+@pytest.mark.usefixtures("own_schema")
+def test_of_several_processes_one_says_that_the_application_has_its_own_schema(
+    quick: Here, delta: CommandLine
+) -> None:
+    quick("migrate", "--schema", "shop_own").expect(0)
+    app = f"{delta.folder / 'own_schema.py'}:config"
+    told = delta("run", "--app", app, "--drain", "--processes", "2").expect(0).err
+    assert told.count("note: the application's schema is 'shop_own'") == 1
 
 
 @pytest.mark.usefixtures("own_schema")
@@ -95,6 +112,15 @@ def test_a_signal_while_the_application_is_imported_ends_the_process_as_asked(
         process.send_signal(number)
         done = ended(process).expect(code)
     assert "does not import" not in done.err
+
+
+def test_an_application_that_is_made_when_asked_for_and_refused_is_told_with_its_place(
+    quick: Here, tmp_path: Path
+) -> None:
+    (tmp_path / "lazy.py").write_text(LAZY)
+    told = quick("inform", "item", "--app", f"{tmp_path / 'lazy.py'}:config").expect(2).err
+    assert "max_attempts must be" in told
+    assert f"at {tmp_path / 'lazy.py'}, line 5" in told
 
 
 def test_an_application_that_ends_the_process_itself_does_not_import(delta: CommandLine) -> None:
