@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
@@ -12,6 +13,8 @@ from delta_cli.engine.session import Session
 from delta_cli.engine.ticks.service import TickService
 
 _DRAINED_POLL_S: Final = 0.05
+#: How long a worker whose start or drain was cancelled may take to give back what it holds.
+_HARD_STOP_S: Final = 10.0
 
 
 class BackgroundWorker:
@@ -59,10 +62,19 @@ class BackgroundWorker:
             informs=informs,
         )
         self._working = asyncio.create_task(self.runtime.run())
-        registered = asyncio.create_task(self.runtime.registered.wait())
-        await asyncio.wait([self._working, registered], return_when=asyncio.FIRST_COMPLETED)
-        registered.cancel()
-        if self._working.done():
+        try:
+            await self._registered(self.runtime, self._working)
+        except asyncio.CancelledError:
+            await self._end_now()
+            raise
+
+    async def _registered(self, runtime: Runtime, working: asyncio.Task[WorkerSummary]) -> None:
+        registered = asyncio.create_task(runtime.registered.wait())
+        try:
+            await asyncio.wait([working, registered], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            registered.cancel()
+        if working.done():
             await self.wait()
 
     def _chosen(self, kinds: Sequence[str] | None, namespaces: Sequence[str] | None) -> Controllers:
@@ -88,6 +100,25 @@ class BackgroundWorker:
         else:
             self.runtime.drain()
         return await self.wait()
+
+    async def close(self) -> None:
+        """Drain; cancelled meanwhile, end at once: what it works with is closed after this."""
+        try:
+            await self.stop()
+        finally:
+            await self._end_now()
+
+    async def _end_now(self) -> None:
+        """Stop hard, and when that takes long cancel the worker itself."""
+        working, runtime = self._working, self.runtime
+        if working is None or runtime is None:
+            return
+        runtime.stop_now()
+        try:
+            await asyncio.wait([working], timeout=_HARD_STOP_S)
+        finally:
+            await cancel_all(working)
+            self.runtime, self._working = None, None
 
     async def wait(self) -> WorkerSummary | None:
         """Until the worker has ended; its failure is raised here."""

@@ -1,6 +1,7 @@
 """The one object that applications hold: inform, repair, read, subscribe, and work when started."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -107,16 +108,21 @@ class Client:
             raise
 
     async def close(self) -> None:
-        """Stop working (a drain), end every subscription and close every connection."""
+        """Stop working (a drain), end every subscription and close every connection.
+
+        Cancelled during the drain, it stops hard, and closes everything all the same.
+        """
         self._session.require_own_loop()
-        try:
-            await self._worker.stop()
-        finally:
-            await self._log.close()
-            if self._ticks is not None:
-                await self._ticks.close()
-            await self._session.close()
-            self._ticks = None
+        async with AsyncExitStack() as closing:  # the last pushed is closed first
+            closing.push_async_callback(self._session.close)
+            closing.push_async_callback(self._close_ticks)
+            closing.push_async_callback(self._log.close)
+            closing.push_async_callback(self._worker.close)
+
+    async def _close_ticks(self) -> None:
+        ticks, self._ticks = self._ticks, None
+        if ticks is not None:
+            await ticks.close()
 
     @property
     def database(self) -> Database:

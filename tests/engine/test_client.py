@@ -14,9 +14,11 @@ from delta_cli import (
     Resource,
     ResourceState,
     StateConflict,
+    TickService,
     client_from_context,
 )
 from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
+from delta_cli.engine.event_log import EventLog
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.store import read
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
@@ -120,6 +122,61 @@ async def test_to_work_no_namespace_at_all_is_refused(dsn: str) -> None:
     async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
         with pytest.raises(ConfigError, match="namespaces"):
             await client.start(namespaces=[])
+
+
+async def test_a_start_that_is_cancelled_leaves_no_worker_behind(
+    dsn: str, observer: Observer
+) -> None:
+    async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
+        async with observer.connection.transaction():
+            await observer.do("lock table delta_worker in access exclusive mode")
+            starting = asyncio.create_task(client.start())
+            await eventually(lambda: client._worker.runtime is not None)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+        assert await client.wait() is None
+        assert await observer.rows("select from delta_worker") == []
+        await client.start()
+        assert await observer.value("select count(*) from delta_worker") == 1
+
+
+# Closing
+
+
+async def test_a_close_that_is_cancelled_while_works_drain_gives_them_back_and_closes_all(
+    dsn: str, observer: Observer
+) -> None:
+    stage = Stage()
+    client = Client(dsn, quick_config(item_controller(stage.work), shutdown_timeout=seconds(600)))
+    await client.open()
+    await client.start()
+    await client.inform(Item("a"))
+    await eventually(lambda: stage.running)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.close()
+    assert not stage.running
+    assert (await observer.resource("a"))["state"] == "scheduled"
+    assert await observer.rows("select state::text from delta_worker") == [("stopped",)]
+    with pytest.raises(DeltaError, match="not open"):
+        await client.status()
+
+
+async def test_a_close_of_which_one_part_fails_closes_the_others(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: EventLog) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(EventLog, "close", fail)
+    service = TickService("mine", seconds(60), print)
+    for _ in range(2):  # a tick of a client that is not closed is refused to another
+        with pytest.raises(RuntimeError, match="no"):
+            async with Client(dsn, quick_config(ticks=[service])) as client:
+                await client.tick("mine")
+        with pytest.raises(DeltaError, match="not open"):
+            await client.status()
 
 
 # Repairing
