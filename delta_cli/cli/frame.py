@@ -62,16 +62,25 @@ class Frame:
         age = "" if stale is None else f", {stale.age_s:.0f} s old"
         title = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}{age}, Ctrl-C ends"
         why = [] if stale is None else wrap_to_width(stale.why, columns).splitlines()
-        lines = [title, *why, "", *self.text().splitlines()]
-        if len(lines) > rows - 1:
-            hidden = len(lines) - (rows - 2)
-            lines = [*lines[: rows - 2], f"({hidden} more lines)"]
-        drawn = (f"{cut_to_width(line, columns)}{_END_OF_LINE}\n" for line in lines)
-        return f"{_HOME}{''.join(drawn)}{_REST}"
+        return _drawn([title, *why, "", *self.text().splitlines()], columns, rows)
 
     def text(self) -> str:
         """All of it, for who can scroll."""
         return "\n".join([*self.lines, *(f"({remark})" for remark in self.remarks)])
+
+
+def screenful_of_nothing(columns: int, rows: int, stale: Stale) -> str:
+    """The codes and text that draw why there has been no look yet."""
+    title = f"nothing seen for {stale.age_s:.0f} s, Ctrl-C ends"
+    return _drawn([title, *wrap_to_width(stale.why, columns).splitlines()], columns, rows)
+
+
+def _drawn(lines: Sequence[str], columns: int, rows: int) -> str:
+    if len(lines) > rows - 1:
+        hidden = len(lines) - (rows - 2)
+        lines = [*lines[: rows - 2], f"({hidden} more lines)"]
+    drawn = (f"{cut_to_width(line, columns)}{_END_OF_LINE}\n" for line in lines)
+    return f"{_HOME}{''.join(drawn)}{_REST}"
 
 
 def _lasting(value: Any) -> Any:

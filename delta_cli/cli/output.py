@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
-from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale
+from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale, screenful_of_nothing
 from delta_cli.cli.indented import indented
 from delta_cli.cli.stdout import has_room, write, write_on
 from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
@@ -208,6 +208,9 @@ class Screen:
         self._why_stale = stale.why
         if self._last is not None:
             self._draw(self._last, stale)
+        else:
+            size = shutil.get_terminal_size()
+            write(screenful_of_nothing(size.columns, size.lines, stale))
 
     def _draw(self, frame: Frame, stale: Stale | None) -> None:
         size = shutil.get_terminal_size()

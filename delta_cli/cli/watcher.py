@@ -1,7 +1,7 @@
 """Looks again and again, woken by events, and shows each look; the database may be away.
 
-The pool hopes for a connection for as long as a request may take, and tells no reason. So a look
-that takes long is not waited for in silence: a connection of its own shows what is the matter.
+A look that takes long may be slow, or wait for a server that does not answer: it does not tell
+which. So it is not waited for in silence: the server is asked meanwhile.
 """
 
 import asyncio
@@ -27,8 +27,12 @@ T = TypeVar("T")
 _LEAST_BETWEEN_S: Final = 0.25
 #: A look that takes longer than this may have no connection to look by.
 _PATIENCE_S: Final = 0.5
+#: A look that is merely slow, of a server that answers, is left alone for as long as this.
+_LONGER_PATIENCE_S: Final = 5.0
 #: A server that is there lets somebody in within this time.
 _ANSWERS_WITHIN_S: Final = 3.0
+#: A server says so that is there and has no connection left; libpq tells no code of it.
+_FULL: Final = ("too many clients", "too many connections", "connection slots are reserved")
 #: While the database is away, however seldom it is to be looked at.
 _ASK_AGAIN: Final = timedelta(seconds=2)
 
@@ -105,9 +109,11 @@ class _Watcher(Generic[T]):
         from delta_cli.engine.cancelling import cancel_all
 
         reading = asyncio.create_task(self._read_now(client))
+        patience_s = _PATIENCE_S
         try:
-            while not (await asyncio.wait({reading}, timeout=_PATIENCE_S))[0]:
+            while not (await asyncio.wait({reading}, timeout=patience_s))[0]:
                 trouble = await _trouble(client)
+                patience_s = _LONGER_PATIENCE_S if trouble is None else _PATIENCE_S
                 if trouble is not None:
                     self._tell_away(paper, trouble)
                 elif self._away is not None:
@@ -131,15 +137,15 @@ class _Watcher(Generic[T]):
 
 
 async def _trouble(client: "Client") -> str | None:
-    """Why no connection can be made now; None: one can."""
+    """Why the server serves nobody now; None: it does, if maybe nobody new."""
     from delta_cli.engine.database import AWAY
 
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
-            connection = await client.database.connect()
-            await connection.close()
+            await client.database.prove_server()
     except TimeoutError:
         return "it does not answer"
     except AWAY as error:
-        return str(error)
+        why = str(error)
+        return None if any(words in why for words in _FULL) else why
     return None

@@ -1,17 +1,28 @@
 """`--watch`: a list again whenever it changes, drawn in place on a terminal, appended in a pipe."""
 
+import asyncio
 import json
 import signal
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
+from delta_cli import Client
+from delta_cli.cli import output, watcher
+from delta_cli.cli.frame import Stale
+from delta_cli.cli.output import Paper, Screen
+from delta_cli.engine.database import describe_connection_error
 from delta_cli.engine.embedded import EmbeddedServer
 from tests.cli.conftest import Here, Inform
 from tests.support.command_line import CommandLine, ended
 
+#: Look; returns how often the server was asked, and what was told of an outage.
+SlowLook = Callable[..., Awaitable[tuple[int, list[str]]]]
 WATCHED = ["list", "status", "workers", "tick", "informs"]
 ENTERS, LEAVES, HOME = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H"
 
@@ -132,6 +143,81 @@ def test_a_terminal_shows_how_old_the_last_look_is_while_the_database_is_away(
         code, shown = terminal.end()
     assert code == 130
     assert "warning:" in shown.rpartition(LEAVES)[2]
+
+
+async def test_a_look_that_is_merely_slow_asks_the_server_once(slow_look: SlowLook) -> None:
+    assert await slow_look() == (1, [])
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "sorry, too many clients already",
+        'too many connections for role "shop"',
+        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    ],
+)
+async def test_a_server_without_room_for_another_connection_is_not_away(
+    slow_look: SlowLook, refused: str
+) -> None:
+    assert await slow_look(refused) == (1, [])
+
+
+async def test_a_server_that_refuses_is_asked_again_soon(slow_look: SlowLook) -> None:
+    asked, told = await slow_look("Connection refused")
+    assert asked > 1
+    assert "Connection refused" in told[0]
+
+
+@pytest.fixture
+def slow_look(dsn: str, monkeypatch: pytest.MonkeyPatch) -> SlowLook:
+    """A look that takes a hundred times as long as the watcher's patience."""
+
+    async def look(refused: str | None = None) -> tuple[int, list[str]]:
+        asked = 0
+        stale = _StalePaper()
+
+        async def prove() -> None:
+            nonlocal asked
+            asked += 1
+            if refused is not None:
+                error = psycopg.OperationalError(f"connection failed: FATAL:  {refused}")
+                raise describe_connection_error(error, dsn)
+
+        async def read(_: Client) -> None:
+            await asyncio.sleep(1)
+
+        monkeypatch.setattr(watcher, "_PATIENCE_S", 0.01)
+        async with Client(dsn) as client:
+            monkeypatch.setattr(client.database, "prove_server", prove)
+            looks = watcher._Watcher(read, lambda _: None, timedelta(hours=1))
+            await looks._look(client, stale)
+        return asked, stale.told
+
+    return look
+
+
+class _StalePaper(Paper):
+    """Remembers what was told of an outage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def tell_stale(self, stale: Stale) -> None:
+        self.told.append(stale.why)
+
+
+def test_a_terminal_shows_why_there_has_been_no_look_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(output, "write", written.append)
+    Screen().tell_stale(Stale("the database is away: it does not\x1b[31m answer", 3.2))
+    (drawn,) = written
+    assert "nothing seen for 3 s, Ctrl-C ends" in drawn
+    assert "the database is away: it does not" in drawn
+    assert "\x1b[31m" not in drawn
 
 
 @pytest.mark.parametrize(
