@@ -30,8 +30,8 @@ class Repairs:
         after = await self._get(kind, object_id, namespace)
         if repaired:
             await self._hint_repaired(what, {kind})
-        elif after.state not in what.settled_states:
-            raise repair.refusal(what, [after])
+        else:
+            repair.require_settled(what, after)
         return after
 
     async def many(self, what: Repair, rows: Sequence[ResourceRow], actor: str | None) -> list[int]:

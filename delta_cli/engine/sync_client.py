@@ -119,9 +119,7 @@ class SyncClient:
     @property
     def _pool(self) -> OwnPool:
         if not self._is_open:
-            raise DeltaError(
-                "the client is not open", hint="use it as: with SyncClient(...) as client"
-            )
+            raise _not_open()
         pool = self._pools.get(os.getpid())
         if pool is not None:
             return pool
@@ -131,6 +129,11 @@ class SyncClient:
         pool = self._pools.setdefault(os.getpid(), made)
         if pool is not made:
             made.close()
+        elif not self._is_open:
+            # Closed by another thread, perhaps before this pool was there to be closed.
+            self._pools.pop(os.getpid(), None)
+            made.close()
+            raise _not_open()
         return pool
 
     def inform(
@@ -181,7 +184,7 @@ class SyncClient:
         repaired = self._run(steps, connection)
         after = self._get(kind, object_id, namespace, connection)
         if not repaired:
-            raise repair.refusal(repair.INVALIDATE, [after])
+            repair.require_settled(repair.INVALIDATE, after)
         self._notify(EVENT, [""], connection)
         self._notify(WORK, [kind], connection)
         return after
@@ -227,7 +230,7 @@ class SyncClient:
         """Make new namespaces known beside a caller's transaction, or leave it to that."""
         if not namespaces:
             return
-        with suppress(DeltaError, psycopg.Error, PoolTimeout):
+        with suppress(DeltaError):
             self._run_alone(make_known_beside(namespaces))
             self._known_namespaces |= namespaces
 
@@ -283,3 +286,7 @@ class SyncClient:
         with connection.transaction():
             connection.execute(CONFIGURE_LOCALLY, {"schema": self.config.schema})
             yield
+
+
+def _not_open() -> DeltaError:
+    return DeltaError("the client is not open", hint="use it as: with SyncClient(...) as client")

@@ -17,6 +17,7 @@ from delta_cli import (
     StateConflict,
     SyncClient,
 )
+from delta_cli.engine.own_pool import OwnPool
 
 
 @dataclass
@@ -200,3 +201,22 @@ def test_a_client_that_is_not_open_says_so_and_can_be_opened_again(dsn: str):
         with client:
             client.inform(Note("a", f"text {times}"))
             assert client.inform(Note("a", f"text {times}")).row.generation == times
+
+
+def test_a_pool_that_is_made_while_another_thread_closes_the_client_is_closed_too(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[OwnPool] = []
+    client = SyncClient(dsn)
+    make_pool = client._make_pool
+
+    def closed_meanwhile() -> OwnPool:
+        made.append(make_pool())
+        client.__exit__()
+        return made[-1]
+
+    monkeypatch.setattr(client, "_make_pool", closed_meanwhile)
+    with client, pytest.raises(DeltaError, match="not open"):
+        client.inform(Note("a"))
+    assert [pool.closed for pool in made] == [True]
+    assert client._pools == {}

@@ -72,6 +72,12 @@ def refusal(repair: Repair, rows: Sequence[ResourceRow]) -> StateConflict:
     )
 
 
+def require_settled(repair: Repair, row: ResourceRow) -> None:
+    """Raises StateConflict for a resource that a repair has left alone, unless it is settled."""
+    if row.state not in repair.settled_states:
+        raise refusal(repair, [row])
+
+
 def _way_out(state: ResourceState) -> str:
     match state:
         case ResourceState.PENDING:
