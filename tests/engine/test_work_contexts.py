@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -84,3 +85,13 @@ async def test_works_that_leave_their_context_as_it_was_share_a_task() -> None:
         seen.append(asyncio.current_task())
 
     assert len(set(await seen_by(work))) == 1
+
+
+def test_decimals_do_not_keep_works_from_sharing_a_task_where_none_was_made_before() -> None:
+    def work(resource: Resource[Item], seen: list[Any]) -> None:
+        assert Decimal("1.1") + 1
+        seen.append(asyncio.current_task())
+
+    # As of a thread that begins: the one that imports psycopg has made decimals.
+    tasks = Context().run(asyncio.run, seen_by(work))
+    assert len(set(tasks)) == 1

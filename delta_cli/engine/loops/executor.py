@@ -6,6 +6,7 @@ another is woken only when one is suspended, and one watcher looks after all dea
 
 import asyncio
 import contextvars
+import decimal
 import logging
 import time
 from collections import deque
@@ -136,6 +137,8 @@ class Executor:
     async def run(self) -> None:
         """Watch the deadlines until cancelled; the runners live as long."""
         self._loop = asyncio.get_running_loop()
+        # The first decimal of a thread sets a variable: here, so that no work is who sets it.
+        decimal.getcontext()
         self._context = contextvars.copy_context()
         self._spawn_soon()
         try:
@@ -257,7 +260,9 @@ class Executor:
     def _is_clean(self) -> bool:
         """Whether the next work may run in this task: a context variable that is set stays set.
 
-        Nearly always nothing was set, and the comparison is one of two pointers.
+        Where nothing was set, the comparison is one of two pointers. Where something was, even by
+        a library that keeps what it needs there, the next work gets a fresh task. That costs some
+        15 microseconds, beside the 5 of the work that does nothing.
         """
         try:
             return contextvars.copy_context() == self._context
