@@ -20,7 +20,8 @@ from delta_cli import (
 from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
 from delta_cli.engine.event_log import EventLog
 from delta_cli.engine.model.resource_row import ResourceRow
-from delta_cli.engine.store import read
+from delta_cli.engine.runtime import Runtime
+from delta_cli.engine.store import read, runs
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -93,6 +94,12 @@ async def test_a_foreground_run_does_not_wait_for_other_kinds(dsn: str) -> None:
         assert not await client.drained()
 
 
+async def cancelled(running: asyncio.Task[Any]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 async def test_a_foreground_run_that_is_cancelled_has_failed_and_is_left_to_nobody(
     dsn: str, observer: Observer
 ) -> None:
@@ -107,12 +114,63 @@ async def test_a_foreground_run_that_is_cancelled_has_failed_and_is_left_to_nobo
     async with Client(dsn, quick_config(controller)) as client:
         running = asyncio.create_task(client.schedule_inform("item", run_foreground=True))
         await begun.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
+        await cancelled(running)
     found = await observer.rows("select state, error, worker_id is not null from delta_inform")
     assert found == [("failed", "interrupted", True)]
     assert await observer.value("select inform_failures from delta_controller") == 0
+
+
+async def test_a_foreground_run_that_ends_before_it_is_claimed_is_left_to_nobody(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = "select array_agg(state::text order by id) from delta_inform"
+    waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')"
+
+    async def is_waiting() -> bool:
+        return await observer.value(waits)
+
+    controller = item_controller(Stage(opened=True).work, inform=listing)
+    async with Client(dsn, quick_config(controller)) as client:
+        # Cancelled while it is being queued.
+        async with observer.connection.transaction():
+            await observer.do("lock table delta_inform in share mode")
+            running = asyncio.create_task(client.schedule_inform("item", run_foreground=True))
+            await eventually(is_waiting)
+            running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert await observer.value(states) == ["failed"]
+
+        # The worker cannot begin.
+        async def fail(_: Runtime) -> None:
+            raise RuntimeError("no worker")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Runtime, "run", fail)
+            with pytest.raises(RuntimeError, match="no worker"):
+                await client.schedule_inform("item", run_foreground=True)
+        assert await observer.value(states) == ["failed", "failed"]
+
+
+async def test_a_foreground_run_that_cannot_be_ended_raises_what_ended_it(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def endless(options: InformOptions) -> AsyncIterator[Item]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield Item("never")
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionFailed("away")
+
+    monkeypatch.setattr(runs, "interrupt", fail)
+    controller = item_controller(Stage(opened=True).work, inform=endless)
+    async with Client(dsn, quick_config(controller)) as client:
+        running = asyncio.create_task(client.schedule_inform("item", run_foreground=True))
+        await begun.wait()
+        await cancelled(running)
 
 
 # Starting
@@ -164,7 +222,7 @@ async def test_a_close_that_is_cancelled_while_works_drain_gives_them_back_and_c
 
 
 async def test_a_close_of_which_one_part_fails_closes_the_others(
-    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+    dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_: EventLog) -> None:
         raise RuntimeError("no")
@@ -172,9 +230,11 @@ async def test_a_close_of_which_one_part_fails_closes_the_others(
     monkeypatch.setattr(EventLog, "close", fail)
     service = TickService("mine", seconds(60), print)
     for _ in range(2):  # a tick of a client that is not closed is refused to another
+        client = Client(dsn, quick_config(ticks=[service]))
+        await client.open()
+        await client.tick("mine")
         with pytest.raises(RuntimeError, match="no"):
-            async with Client(dsn, quick_config(ticks=[service])) as client:
-                await client.tick("mine")
+            await client.close()
         with pytest.raises(DeltaError, match="not open"):
             await client.status()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, ConfigError, DeltaError, Resource, client_from_context
+from delta_cli import Client, ConfigError, DeltaError, Event, Resource, client_from_context
 from tests.support.engine import Item, item_controller, kind_of_item, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -115,4 +115,6 @@ async def test_a_subscription_in_the_thread_of_a_plain_work_is_refused_and_later
         assert "none runs here" in str(row["errors"])
         async with client.subscribe("object_synced") as events, asyncio.timeout(30):
             await client.inform(Child("b"))
-            assert (await anext(events)).object_id == "b"
+            event = await anext(events)
+        assert isinstance(event, Event)
+        assert event.object_id == "b"
