@@ -116,7 +116,7 @@ class WorkerRun:
         if self._form is not None and summary is not None:
             output.write_object(_drained_record(summary), self._form)
         if summary is not None and not summary.drained:
-            self._tell(f"{summary.returned} resources were given back unfinished")
+            self._tell(_unfinished(summary))
             return self._signals.exit_code
         if not drain:
             return ExitCode.DONE
@@ -182,6 +182,16 @@ class WorkerRun:
     def _on_supervisor_lost(self) -> None:
         log.warning("supervisor lost", extra={"component": "worker"})
         self._signals.drain()
+
+
+def _unfinished(summary: "WorkerSummary") -> str:
+    given_back = f"{summary.returned} resources were given back unfinished"
+    if not summary.stuck_threads and not summary.stuck_works:
+        return given_back
+    return (
+        f"{given_back}; works that still run: {summary.stuck_works} async, "
+        f"{summary.stuck_threads} in threads"
+    )
 
 
 def _drained_record(summary: "WorkerSummary") -> dict[str, int]:

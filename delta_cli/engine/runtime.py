@@ -57,7 +57,8 @@ _RUN_POLL_S = 0.05
 class WorkerSummary:
     """What a worker did. `drained`: everything that ran ended by itself; `returned`: given back.
 
-    `stuck_threads` and `stuck_works`: plain and async works that ran on although they were over.
+    `stuck_threads` and `stuck_works`: plain and async works that ran on although they were over,
+    at the end of the time to clean up.
     """
 
     worker_id: int
@@ -169,7 +170,7 @@ class Runtime:
             self.worker.reconnected = time.monotonic()
         self.registered.set()
         unhook = self._hook_up_listener()
-        summary: WorkerSummary | None = None
+        drained, returned = False, 0
         try:
             async with asyncio.TaskGroup() as group:
                 executing = group.create_task(self._executor.run())
@@ -187,16 +188,8 @@ class Runtime:
                 if not drained:
                     # What is abandoned is not given back yet: its slots are not free.
                     await cancel_all(controlling)
-                returned = await self._give_back() if not drained else 0
+                    returned = await self._give_back()
                 await self._write_outcomes()
-                summary = WorkerSummary(
-                    self.worker.id,
-                    self.worker.counts,
-                    drained,
-                    returned,
-                    self._executor.stuck_threads,
-                    self._executor.stuck_works,
-                )
                 executing.cancel()
                 await cancel_patiently(ticking, hurry=self._stop_now)
                 await cancel_all(*ticking, *loops, controlling)
@@ -204,8 +197,15 @@ class Runtime:
             unhook()
             await self._informer.end_runs(hurry=self._stop_now)
             await self._sign_off()
-        assert summary is not None
-        return summary
+        # Now that cancelled works have had their time to clean up.
+        return WorkerSummary(
+            self.worker.id,
+            self.worker.counts,
+            drained,
+            returned,
+            self._executor.stuck_threads,
+            self._executor.stuck_works,
+        )
 
     async def nothing_left(
         self, kinds: Sequence[str] | None = None, *, informs: bool = True

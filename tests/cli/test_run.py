@@ -219,5 +219,8 @@ def test_a_hard_stop_ends_the_process_although_a_thread_hangs(
         while "draining" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        done = ended(process).expect(143)
+    assert (
+        "1 resources were given back unfinished; works that still run: 0 async, 1 in threads"
+    ) in done.err
     assert states(rows) == {"s": "scheduled"}

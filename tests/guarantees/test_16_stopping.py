@@ -257,11 +257,36 @@ async def test_a_hard_stop_returns_what_ignores_its_cancellation(
             await eventually(stopping.done, within=5)
         finally:
             stubborn.stage.open.set()
-        await stopping
+        summary = await stopping
+        assert summary is not None
+        assert (summary.returned, summary.stuck_works) == (1, 1)
         # Its end, whenever it comes, is nobody's concern any more.
         await eventually(lambda: stubborn.ended)
         assert await observer.resource("a") == row
         assert await worker_states(observer) == ["stopped"]
+
+
+async def test_what_ends_once_it_is_asked_again_does_not_count_as_stuck(
+    dsn: str, observer: Observer
+) -> None:
+    asked: list[str] = []
+
+    async def work(resource: Resource[Item]) -> None:
+        asked.append("to begin")
+        while len(asked) < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked.append("to end")
+
+    async with Client(dsn, quick_config(item_controller(work))) as client:
+        await client.inform(Item("a"))
+        await client.start()
+        await eventually(lambda: asked)
+        summary = await client.stop(hard=True)
+    assert summary is not None
+    assert (summary.returned, summary.stuck_works, summary.stuck_threads) == (1, 0, 0)
+    assert asked == ["to begin", "to end", "to end"]
 
 
 class Listing:
