@@ -16,18 +16,18 @@ import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-Async = TypeVar("Async", bound=AsyncConnection[Any])
-Sync = TypeVar("Sync", bound=Connection[Any])
+AsyncOne = TypeVar("AsyncOne", bound=AsyncConnection[Any])
+SyncOne = TypeVar("SyncOne", bound=Connection[Any])
 
 #: Between two that are new and dead all the same, as behind a pooler without a server.
 _REST_S: Final = 0.1
 
 
 async def take_living(
-    pool: AsyncConnectionPool[Async],
-    prove: Callable[[Async], Awaitable[None]],
+    pool: AsyncConnectionPool[AsyncOne],
+    prove: Callable[[AsyncOne], Awaitable[None]],
     before_waiting: Callable[[], Awaitable[None]],
-) -> Async:
+) -> AsyncOne:
     """A connection for which `prove` raises no psycopg.Error; the caller puts it back.
 
     Raises what `before_waiting` raises, which is awaited when none is idle, and PoolTimeout when
@@ -55,13 +55,13 @@ async def take_living(
         await asyncio.sleep(next(rests))
 
 
-async def _idle(pool: AsyncConnectionPool[Async]) -> Async | None:
+async def _idle(pool: AsyncConnectionPool[AsyncOne]) -> AsyncOne | None:
     with suppress(PoolTimeout):
         return await pool.getconn(0)
     return None
 
 
-def take_living_sync(pool: ConnectionPool[Sync], prove_server: Callable[[], None]) -> Sync:
+def take_living_sync(pool: ConnectionPool[SyncOne], prove_server: Callable[[], None]) -> SyncOne:
     """As `take_living`, of a sync pool; each connection is asked, which costs a round trip."""
     deadline = time.monotonic() + pool.timeout
     rests = _rests(pool.max_size)
