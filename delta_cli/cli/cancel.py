@@ -49,7 +49,7 @@ async def cancel_work(
             )
         except NotFound as error:
             raise await missing(client, error, kind, object_id, namespace) from None
-    if output_format in (Format.TABLE, Format.MARKDOWN):
+    if output_format.is_for_people:
         output.write_list(
             [resource_table_record(row)], output_format, columns=RESOURCE, table=RESOURCE_TABLE
         )

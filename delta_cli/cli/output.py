@@ -1,4 +1,4 @@
-"""The only writer of stdout: data as tables, JSON, JSON lines, CSV or Markdown.
+"""Lays out all data for stdout, as tables, JSON, JSON lines, CSV or Markdown.
 
 Commands hand over records: dictionaries of a documented shape (`records.py`). JSON keeps every
 value as it is; in the other formats text from outside is made harmless first.
@@ -19,10 +19,10 @@ from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
 from delta_cli.cli.frame import ENTER, LEAVE, SNAPSHOT_AT, Frame, Stale, screenful_of_nothing
-from delta_cli.cli.indented import indented
+from delta_cli.cli.indented_json import indented_json
 from delta_cli.cli.stdout import has_room, write, write_on
-from delta_cli.cli.streamed_table import NOTHING, Narrowing, StreamedTable
-from delta_cli.cli.tables import GIVES_NOTHING, Giving, cell, draw
+from delta_cli.cli.streamed_table import NO_NARROWING, Narrowing, StreamedTable
+from delta_cli.cli.tables import NO_TABLE_NARROWING, TableNarrowing, cell, draw
 from delta_cli.cli.talk import note, stderr_is_terminal, warn
 from delta_cli.cli.text import escape_json, harmless
 from delta_cli.cli.view import ALL, View
@@ -88,7 +88,9 @@ def write_list(
                 list(view.columns or table or columns),
                 list(records),
                 markdown=form is Format.MARKDOWN,
-                narrowing=GIVES_NOTHING if view.columns else Giving(idle, droppable, elastic),
+                narrowing=NO_TABLE_NARROWING
+                if view.columns
+                else TableNarrowing(idle, droppable, elastic),
                 wrapped=wrapped,
                 header=view.header,
             )
@@ -276,7 +278,7 @@ class Stream:
         columns: Sequence[str],
         table: Mapping[str, int],
         *,
-        narrowing: Narrowing = NOTHING,
+        narrowing: Narrowing = NO_NARROWING,
         colours: Mapping[str, str] | None = None,
     ) -> None:
         self._form: Format = form
@@ -284,7 +286,7 @@ class Stream:
         self._columns: list[str] = list(_view.columns or columns)
         if _view.columns:
             table = {name: table.get(name, len(name)) for name in _view.columns}
-            narrowing = NOTHING
+            narrowing = NO_NARROWING
         self._markdown: list[str] = list(table)
         shown = colours if colours and may_colour() else {}
         self._table: StreamedTable = StreamedTable(
@@ -380,7 +382,7 @@ def _json(value: Any) -> str:
 
 
 def _indented_json(value: Any) -> str:
-    return escape_json(indented(value, to_json))
+    return escape_json(indented_json(value, to_json))
 
 
 def _csv_cells(record: Record, columns: Sequence[str]) -> list[str]:

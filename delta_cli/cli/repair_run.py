@@ -11,7 +11,7 @@ from delta_cli.cli.nearest import check_kind_known, check_namespace_known
 from delta_cli.cli.output import Format
 from delta_cli.cli.place import place_of
 from delta_cli.cli.progress import Advance, progress_bar
-from delta_cli.cli.repair_told import Told
+from delta_cli.cli.repair_report import RepairReport
 from delta_cli.cli.talk import is_agreed
 from delta_cli.engine.client import Client
 from delta_cli.engine.errors import ConfigError
@@ -60,7 +60,7 @@ class RepairRun:
         self._client: Client = client
         self._options: RepairOptions = options
         self._repair: Repair = _REPAIRS[options.verb]
-        self._told: Told = Told(self._repair, options.kind, options.namespace)
+        self._report: RepairReport = RepairReport(self._repair, options.kind, options.namespace)
         self._counted: int | None = None  # how many the filters let through, where that is known
 
     async def run(self, form: Format) -> ExitCode:
@@ -79,10 +79,10 @@ class RepairRun:
             await check_kind_known(self._client, self._options.kind)
             await check_namespace_known(self._client, self._options.namespace)
         output.write_list(records, form, columns=_COLUMNS)
-        self._told.tell_counts(dry_run=self._options.dry_run)
+        self._report.tell_counts(dry_run=self._options.dry_run)
         if self._options.ids and not self._options.dry_run:
-            await self._told.raise_if_any(self._client)
-        self._told.tell_refused()
+            await self._report.raise_if_any(self._client)
+        self._report.tell_refused()
         return ExitCode.DONE
 
     async def _all_records(self, advance: Advance) -> list[dict[str, Any]]:
@@ -145,7 +145,7 @@ class RepairRun:
             done = await self._repaired(list(rows.values()))
             by_id = {record["object_id"]: record for record in done}
             for object_id in ids:
-                yield by_id.get(object_id) or self._told.missing(object_id)
+                yield by_id.get(object_id) or self._report.missing(object_id)
 
     async def _named(self, ids: Sequence[str]) -> list[ResourceRow]:
         options = self._options
@@ -173,7 +173,7 @@ class RepairRun:
         moved = {row.id for row in allowed} - applied
         seen_again = await self._look_again([row for row in rows if row.id in moved])
         return [
-            self._told.record(seen_again.get(row.id, row), applied=row.id in applied)
+            self._report.record(seen_again.get(row.id, row), applied=row.id in applied)
             for row in rows
         ]
 

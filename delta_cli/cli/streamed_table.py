@@ -35,7 +35,7 @@ class Narrowing:
     narrowed: Widths = field(default_factory=dict)
 
 
-NOTHING: Final = Narrowing()
+NO_NARROWING: Final = Narrowing()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _MARKDOWN_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>|~]")
 
 
 @dataclass(frozen=True, slots=True)
-class Giving:
+class TableNarrowing:
     """What of a table gives way on a narrow terminal, the first first.
 
     `idle` columns go before all others where none of their values says more than no or zero, then
@@ -42,7 +42,7 @@ class Giving:
         return [*silent, *(name for name in self.droppable if name not in silent)]
 
 
-GIVES_NOTHING: Final = Giving()
+NO_TABLE_NARROWING: Final = TableNarrowing()
 
 
 def draw(
@@ -50,7 +50,7 @@ def draw(
     rows: Sequence[Mapping[str, Any]],
     *,
     markdown: bool,
-    narrowing: Giving = GIVES_NOTHING,
+    narrowing: TableNarrowing = NO_TABLE_NARROWING,
     wrapped: Sequence[str] = (),
     header: bool = True,
 ) -> str:

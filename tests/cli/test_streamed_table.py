@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delta_cli.cli.streamed_table import NOTHING, TIME_OF_DAY, Layout, Narrowing, layout_for
+from delta_cli.cli.streamed_table import NO_NARROWING, TIME_OF_DAY, Layout, Narrowing, layout_for
 from delta_cli.cli.widths import width_of
 from tests.support.command_line import CommandLine
 
@@ -37,11 +37,11 @@ def test_columns_give_way_in_their_order() -> None:
 
 
 def test_a_terminal_too_narrow_for_columns_that_were_chosen_cuts_the_widest() -> None:
-    layout = fitted(50, NOTHING)
+    layout = fitted(50, NO_NARROWING)
     assert list(layout.columns) == ["at", "kind", "name", "state"]
     assert sum(layout.columns.values()) == 50 - 6
-    assert layout_for(WIDTHS, NOTHING, 39) is None
-    assert layout_for(dict.fromkeys("abcdefgh", 9), NOTHING, 60) is None
+    assert layout_for(WIDTHS, NO_NARROWING, 39) is None
+    assert layout_for(dict.fromkeys("abcdefgh", 9), NO_NARROWING, 60) is None
 
 
 def test_a_text_stands_beside_its_row_where_it_fits_and_else_below() -> None:
@@ -65,7 +65,7 @@ def test_a_longer_value_takes_the_room_of_its_row_and_the_next_columns_fall_in_a
 @given(
     width=st.integers(40, 200),
     texts=st.lists(st.text(max_size=60), min_size=4, max_size=4),
-    narrowing=st.sampled_from([NARROWING, NOTHING]),
+    narrowing=st.sampled_from([NARROWING, NO_NARROWING]),
 )
 def test_no_line_is_longer_than_the_terminal_is_wide(
     width: int, texts: list[str], narrowing: Narrowing

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from delta_cli.cli.indented import indented
+from delta_cli.cli.indented_json import indented_json
 from delta_cli.cli.output import to_json
-from delta_cli.cli.tables import Giving, cell, dropped, fit
+from delta_cli.cli.tables import TableNarrowing, cell, dropped, fit
 from delta_cli.cli.text import escape_json, harmless, harmless_lines
 from delta_cli.cli.widths import cut_to_width, width_of, wrap_to_width
 from delta_cli.engine.states import ResourceState
@@ -82,7 +82,7 @@ def test_a_narrow_terminal_does_without_what_may_be_dropped() -> None:
 
 def test_what_says_nothing_goes_before_what_does() -> None:
     rows = [{"id": 1, "paused": False, "failures": 0, "due": 0, "error": None}]
-    order = Giving(idle=("paused", "failures", "error"), droppable=("id", "failures")).order
+    order = TableNarrowing(idle=("paused", "failures", "error"), droppable=("id", "failures")).order
     assert order(rows) == ["paused", "failures", "error", "id"]
     assert order([*rows, {"paused": True, "failures": 2}]) == ["error", "id", "failures"]
 
@@ -152,4 +152,4 @@ def test_what_no_terminal_can_show_side_by_side_does_not_fit() -> None:
 )
 def test_indented_json_is_laid_out_as_the_standard_library_does(value: Any) -> None:
     expected = json.dumps(value, indent=2, ensure_ascii=False, default=to_json)
-    assert indented(value, to_json) == expected
+    assert indented_json(value, to_json) == expected

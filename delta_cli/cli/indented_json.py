@@ -18,7 +18,7 @@ _INDENT: Final = "  "
 _FLAT: Final = frozenset((str, int, bool, float, NoneType, datetime, bytes))
 
 
-def indented(value: Any, default: Default, begin: str = "\n") -> str:
+def indented_json(value: Any, default: Default, begin: str = "\n") -> str:
     """The value as text, each line of it but the first beginning with `begin`.
 
     `default` makes something that JSON knows of what it does not.
@@ -29,7 +29,7 @@ def indented(value: Any, default: Default, begin: str = "\n") -> str:
             items = _items(value, default, inner)
             return f"{{{inner}{f',{inner}'.join(items)}{begin}}}" if items else "{}"
         case list() | tuple():
-            items = [indented(item, default, inner) for item in value]
+            items = [indented_json(item, default, inner) for item in value]
             return f"[{inner}{f',{inner}'.join(items)}{begin}]" if items else "[]"
         case _:
             return _encoder(default, "\n").encode(value)
@@ -47,7 +47,7 @@ def _items(value: Mapping[str, Any], default: Default, begin: str) -> list[str]:
         if flat:
             items.append(encode(flat)[1:-1])
             flat = {}
-        items.append(f"{encode(name)}: {indented(item, default, begin)}")
+        items.append(f"{encode(name)}: {indented_json(item, default, begin)}")
     if flat:
         items.append(encode(flat)[1:-1])
     return items

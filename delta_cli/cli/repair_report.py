@@ -14,7 +14,7 @@ from delta_cli.engine.store.repair import Repair, refusal
 _TOLD: Final = 3
 
 
-class Told:
+class RepairReport:
     """Makes the records of one repair and remembers what could not be done."""
 
     def __init__(self, repair: Repair, kind: str, namespace: str | None) -> None:
