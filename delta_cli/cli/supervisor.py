@@ -146,9 +146,7 @@ class Supervisor:
             await _any_of(self._stopping.wait(), asyncio.sleep(delay_s))
             if not self._stopping.is_set():
                 self._restarts += 1
-                inherited = replace(
-                    inherited, drain_began=self._drain_began, announces=False
-                )
+                inherited = replace(inherited, drain_began=self._drain_began, announces=False)
 
     async def _run_one(self, inherited: Inherited, reports: LinePipe) -> ChildEnd | None:
         """One process from its start to its end; None: the system could not start it."""
