@@ -108,6 +108,10 @@ class BackgroundWorker:
         finally:
             await self._end_now()
 
+    def forget(self) -> None:
+        """Let go of a worker that has ended with its event loop."""
+        self.runtime, self._working = None, None
+
     async def _end_now(self) -> None:
         """Stop hard, and when that takes long cancel the worker itself."""
         working, runtime = self._working, self.runtime
@@ -118,7 +122,7 @@ class BackgroundWorker:
             await asyncio.wait([working], timeout=_HARD_STOP_S)
         finally:
             await cancel_all(working)
-            self.runtime, self._working = None, None
+            self.forget()
 
     async def wait(self) -> WorkerSummary | None:
         """Until the worker has ended; its failure is raised here."""
@@ -130,7 +134,7 @@ class BackgroundWorker:
             return await asyncio.shield(working)
         finally:
             if working.done():
-                self.runtime, self._working = None, None
+                self.forget()
 
     async def drained(self, kinds: Sequence[str] | None = None) -> bool:
         """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""

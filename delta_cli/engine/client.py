@@ -92,8 +92,10 @@ class Client:
     async def open(self) -> None:
         """Connect, check the schema, and make the application known.
 
-        Raises ConfigError when it is open already, or another task is opening it.
+        Raises ConfigError when it is open already, or another task is opening it. What an event
+        loop that has ended left open is forgotten.
         """
+        self._forget_if_lost()
         await self._session.open()
         try:
             self._ticks = Ticks(
@@ -110,14 +112,28 @@ class Client:
     async def close(self) -> None:
         """Stop working (a drain), end every subscription and close every connection.
 
-        Cancelled during the drain, it stops hard, and closes everything all the same.
+        Cancelled during the drain, it stops hard, and closes everything all the same. What an
+        event loop that has ended left open is forgotten.
         """
+        if self._forget_if_lost():
+            return
         self._session.require_own_loop()
         async with AsyncExitStack() as closing:  # the last pushed is closed first
             closing.push_async_callback(self._session.close)
             closing.push_async_callback(self._close_ticks)
             closing.push_async_callback(self._log.close)
             closing.push_async_callback(self._worker.close)
+
+    def _forget_if_lost(self) -> bool:
+        """Let go of all that is open in an event loop that has ended; whether there was any."""
+        is_lost = self._session.forget_if_lost()
+        if is_lost:
+            self._worker.forget()
+            self._log.forget()
+            ticks, self._ticks = self._ticks, None
+            if ticks is not None:
+                ticks.forget()
+        return is_lost
 
     async def _close_ticks(self) -> None:
         ticks, self._ticks = self._ticks, None

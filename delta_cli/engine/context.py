@@ -39,3 +39,8 @@ def client_from_context() -> "Client":
             "there is no client here",
             hint="call client_from_context() inside work() or inform(), or pass the client along",
         ) from None
+
+
+def has_client_in_context() -> bool:
+    """Whether this is code of a controller, which `client_from_context()` serves."""
+    return _current.get(None) is not None

@@ -40,6 +40,11 @@ class EventLog:
             self._changes = Changes(self._session.listener(EVENT))
         return await self._changes.wait(within)
 
+    def forget(self) -> None:
+        """Let go of what has ended with its event loop."""
+        self.subscriptions.clear()
+        self._changes = None
+
     async def close(self) -> None:
         """End every subscription, and be told no more."""
         for subscription in tuple(self.subscriptions):

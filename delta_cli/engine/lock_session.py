@@ -85,6 +85,11 @@ class LockSession:
                 await self._connection.close()
                 await self._transaction.aclose()
 
+    def forget(self) -> None:
+        """End a session whose event loop was closed; its locks are given back."""
+        self.lost.set()
+        self._connection.pgconn.finish()
+
     async def _run(self, command: Callable[[Connection], Awaitable[R]]) -> R:
         """Run one command in its turn, to its end even when the caller is cancelled.
 

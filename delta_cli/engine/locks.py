@@ -85,6 +85,12 @@ class PostgresAdvisoryLocker:
         if shared is not None:
             await shared.close()
 
+    def forget(self) -> None:
+        """As `close()`, once the session's event loop was closed."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.forget()
+
     @asynccontextmanager
     async def _lock(self, lock_id: int) -> AsyncIterator[LockSession | None]:
         """The session that holds the lock; None when another has it."""

@@ -7,6 +7,7 @@ parent's.
 import asyncio
 import os
 
+from delta_cli.engine.context import has_client_in_context
 from delta_cli.engine.errors import ConfigError, DeltaError
 
 
@@ -27,6 +28,11 @@ class OwnLoop:
             )
         self._loop, self._pid = asyncio.get_running_loop(), os.getpid()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the loop was closed without leaving it: nothing can end there what was open."""
+        return self._loop is not None and self._pid == os.getpid() and self._loop.is_closed()
+
     def leave(self) -> None:
         """Belong to none."""
         self._loop = None
@@ -43,11 +49,13 @@ class OwnLoop:
                 "this client belongs to another process, which was forked",
                 hint="open a Client in each process, after the fork",
             )
-        if _running_loop() not in (None, self._loop):
+        if self._loop.is_closed():
             raise DeltaError(
-                "this client belongs to another event loop",
-                hint="return the awaitable from work(), make it `async def`, or use SyncClient",
+                "the event loop of this client has ended, and it was not closed there",
+                hint="open it in the loop that uses it, and close it there: async with client",
             )
+        if _running_loop() not in (None, self._loop):
+            raise DeltaError("this client belongs to another event loop", hint=_hint())
 
     def require_running(self) -> None:
         """As `require()`; and raises DeltaError where no event loop runs."""
@@ -64,3 +72,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _hint() -> str:
+    if has_client_in_context():
+        return "return the awaitable from work(), make it `async def`, or use SyncClient"
+    return "open it in the loop that uses it, or use SyncClient"

@@ -49,6 +49,7 @@ class Session:
         self._config: Config = config
         self._controllers: Controllers = controllers
         self._database: Database | None = None
+        self._embedded: EmbeddedServer | None = None
         self._hints: HintSender | None = None
         self._listeners: dict[tuple[str, ...], Listener] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -101,7 +102,8 @@ class Session:
         source = resolve_dsn(self._given_dsn, os.environ)
         if source.dsn is not None:
             return source.dsn, False
-        server = EmbeddedServer()
+        # The same one again after a lost loop, which did not leave it.
+        server = self._embedded = self._embedded or EmbeddedServer()
         dsn = await asyncio.to_thread(server.join)
         self._exits.push_async_callback(asyncio.to_thread, server.leave)
         return dsn, True
@@ -123,16 +125,30 @@ class Session:
         self.require_own_loop()
         try:
             await cancel_all(*self._background)
-            self._background.clear()
             if self._hints is not None:
                 await self._hints.flush()
         finally:
-            self._listeners.clear()
             try:
                 await self._exits.aclose()
             finally:
-                self._database = None
-                self._own_loop.leave()
+                self._forget()
+
+    def forget_if_lost(self) -> bool:
+        """Let go of what is open in an event loop that has ended; whether there was such a loop.
+
+        Its tasks have ended with it, and connections that nobody holds close themselves.
+        """
+        is_lost = self._own_loop.is_lost
+        if is_lost:
+            self._forget()
+        return is_lost
+
+    def _forget(self) -> None:
+        self._exits = AsyncExitStack()
+        self._background.clear()
+        self._listeners.clear()
+        self._database = None
+        self._own_loop.leave()
 
     @property
     def database(self) -> Database:

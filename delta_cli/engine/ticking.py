@@ -95,10 +95,18 @@ class Ticks:
         return service
 
     async def close(self) -> None:
-        """Give the locks back."""
+        """Give the locks back, and leave the services to other clients."""
+        self._detach()
+        await self._locker.close()
+
+    def forget(self) -> None:
+        """As `close()`, once the event loop of these was closed."""
+        self._detach()
+        self._locker.forget()
+
+    def _detach(self) -> None:
         for service in self._services.values():
             service.detach(self._database)
-        await self._locker.close()
 
     def _attach(self, service: TickService) -> TickService:
         service.attach(self._database, self._locker, holder=self._holder, clock=self._clock)

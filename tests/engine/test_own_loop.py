@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, ConfigError, DeltaError, Event, Resource, client_from_context
-from tests.support.engine import Item, item_controller, kind_of_item, seconds, working
+from delta_cli import (
+    Client,
+    ConfigError,
+    DeltaError,
+    Event,
+    Resource,
+    TickService,
+    client_from_context,
+)
+from tests.support.engine import Item, item_controller, kind_of_item, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -36,7 +44,7 @@ async def test_a_client_is_refused_under_another_event_loop_and_serves_its_own_s
         ):
             with pytest.raises(DeltaError, match="belongs to another event loop") as caught:
                 await under_another_loop(use)
-            assert "return the awaitable from work()" in str(caught.value.hint)
+            assert "open it in the loop that uses it" in str(caught.value.hint)
         assert (await client.inform(Item("a"))).outcome == "created"
 
 
@@ -45,8 +53,15 @@ async def test_a_plain_work_may_return_an_awaitable_of_its_client_but_not_run_it
 ) -> None:
     def work(resource: Resource[Item]) -> Any:
         telling = client_from_context().inform(Child(resource.object_id))
-        return telling if resource.object_id == "returns" else asyncio.run(telling)
+        if resource.object_id == "returns":
+            return telling
+        try:
+            return asyncio.run(telling)
+        except DeltaError as error:
+            hints.add(error.hint)
+            raise
 
+    hints: set[str | None] = set()
     async with working(dsn, item_controller(work, max_attempts=1, parallelism=4)) as client:
         runs = [Item(f"runs-{number}") for number in range(8)]
         await client.inform_many([*runs, Item("returns")])
@@ -55,6 +70,7 @@ async def test_a_plain_work_may_return_an_awaitable_of_its_client_but_not_run_it
             row = await observer.until_state(item.key, "degraded")
             assert "belongs to another event loop" in str(row["errors"])
         assert (await client.get("child", "returns")).kind == "child"
+        assert "return the awaitable from work()" in str(hints)
 
 
 def test_a_client_serves_one_event_loop_after_another_when_it_is_closed_between(dsn: str) -> None:
@@ -65,6 +81,40 @@ def test_a_client_serves_one_event_loop_after_another_when_it_is_closed_between(
             return (await client.inform(Item("a"))).outcome
 
     assert [asyncio.run(inform()), asyncio.run(inform())] == ["created", "unchanged"]
+
+
+def test_a_client_whose_event_loop_ended_before_it_was_closed_is_opened_again_or_closed(
+    dsn: str,
+) -> None:
+    service = TickService("mine", seconds(60), print)
+    client = Client(dsn, quick_config(item_controller(lambda _: None), ticks=[service]))
+
+    async def leave_open() -> None:
+        await client.open()
+        await client.start()
+        await client.inform(Item("a"))
+        await client.changed(seconds(0))
+        await anext(client.subscribe("object_synced", after=0))
+
+    async def use() -> str:
+        async with client:
+            await client.start()
+            result = await client.inform(Item("a", value=1))
+            await client.wait_for(result)
+            return result.outcome
+
+    for _ in range(2):
+        asyncio.run(leave_open())
+        with pytest.raises(DeltaError, match="has ended") as caught:
+            asyncio.run(client.status())
+        assert "open it in the loop that uses it" in str(caught.value.hint)
+        with pytest.raises(DeltaError, match="has ended"):
+            client.subscribe()
+        asyncio.run(client.close())
+        with pytest.raises(DeltaError, match="not open"):
+            asyncio.run(client.status())
+    asyncio.run(leave_open())
+    assert asyncio.run(use()) == "updated"
 
 
 async def test_a_client_that_is_open_is_not_opened_again(dsn: str, observer: Observer) -> None:
