@@ -13,7 +13,7 @@ from delta_cli.engine.context import client_in_context
 from delta_cli.engine.control import ControlPlane
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.database import Database
-from delta_cli.engine.errors import InvalidObject
+from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.event_log import EventLog, chosen_events
 from delta_cli.engine.events import Following, Subscription
 from delta_cli.engine.field_types import check_argument
@@ -280,9 +280,15 @@ class Client:
         everything. `run_foreground` runs it in this process, which must have the controller, and
         returns when the run has ended and its resources have been worked; cancelled, it ends the
         run, which has then failed.
-        Raises NotFound for a kind that never had a controller.
+        Raises NotFound for a kind that never had a controller, and ConfigError for a run in this
+        process that is to join a transaction: others could not see it.
         """
         check_argument("options", options, InformOptions | None)
+        if run_foreground and connection is not None:
+            raise ConfigError(
+                "schedule_inform takes run_foreground or connection, not both",
+                hint="queue it with connection, or run it here once you have committed",
+            )
         self._session.refuse_callers_in_dry_run(connection)
         options = options or InformOptions()
         steps = runs.queue_run(

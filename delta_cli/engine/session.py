@@ -136,7 +136,7 @@ class Session:
     def forget_if_lost(self) -> bool:
         """Let go of what is open in an event loop that has ended; whether there was such a loop.
 
-        Its tasks have ended with it, and connections that nobody holds close themselves.
+        Its tasks have ended with it. What the pool held open there stays so until the process ends.
         """
         is_lost = self._own_loop.is_lost
         if is_lost:

@@ -57,6 +57,17 @@ async def test_a_foreground_run_of_a_kind_that_is_not_worked_is_refused_and_not_
         assert await observer.rows("select from delta_inform") == []
 
 
+async def test_a_foreground_run_within_a_transaction_is_refused_and_not_queued(
+    dsn: str, observer: Observer
+) -> None:
+    controller = item_controller(Stage(opened=True).work, inform=listing)
+    async with Client(dsn, quick_config(controller)) as client:
+        async with await psycopg.AsyncConnection.connect(dsn) as own:
+            with pytest.raises(ConfigError, match="run_foreground or connection"):
+                await client.schedule_inform("item", run_foreground=True, connection=own)
+        assert await observer.rows("select from delta_inform") == []
+
+
 async def test_a_foreground_run_of_a_new_kind_lists_once_and_leaves_the_interval_to_workers(
     dsn: str, observer: Observer
 ) -> None:
