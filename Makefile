@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # How many tests run at a time.
-JOBS ?= 3
+JOBS ?= 2
 # More for pytest: make test ARGS="-k migrate -x".
 ARGS ?=
 

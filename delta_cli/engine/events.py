@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
+from delta_cli.engine.cancelling import is_asked_to_end
 from delta_cli.engine.cursor import NamedCursor
 from delta_cli.engine.database import AWAY, Database, while_away
 from delta_cli.engine.errors import ConfigError, DeltaError, InvalidObject, NotFound
@@ -224,6 +225,9 @@ class Subscription(AsyncIterator[Event | EventGap]):
         self.position = reached
 
     async def _wait(self) -> None:
+        # What comes at the same moment as an answer of the server is lost before Python 3.12.
+        if is_asked_to_end():
+            raise asyncio.CancelledError
         wait_s = self._poll_s
         if self._cursor is not None:
             due_in = self._cursor.due_in()

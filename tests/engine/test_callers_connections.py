@@ -346,7 +346,6 @@ async def test_a_dry_run_joins_no_transaction_which_could_commit_what_it_does(ds
     ):
         for use in (
             lambda: client.inform(Item("a"), connection=connection),
-            lambda: client.inform_many([Item("a")], connection=connection),
             lambda: client.schedule_inform("item", connection=connection),
         ):
             with pytest.raises(ConfigError, match="in a dry run does not"):
