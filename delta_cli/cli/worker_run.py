@@ -55,7 +55,8 @@ class WorkerRun:
         # The supervisor tells of signals and of what came of them, once for all.
         self._tell: Callable[[str], None] = note if supervised is None else log.debug
         self._form: Format | None = None
-        self._client: Client | None = None
+        self._begins: bool = False
+        self._runs: bool = False
         self._signals: StopSignals = StopSignals(self._on_first_signal, self._on_second_signal)
         self._task: asyncio.Task[Any] | None = None
 
@@ -86,8 +87,9 @@ class WorkerRun:
             self._limit(client)
             before = await client.status()
             began = before.at
+            self._begins = True
             await client.start(namespaces=self._namespaces)
-            self._client = client
+            self._runs = True
             if self._supervised is not None:
                 self._supervised.report_start(began)
             if drain:
@@ -169,8 +171,8 @@ class WorkerRun:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_first_signal(self) -> None:
-        if self._client is None and self._task is not None:
-            self._task.cancel()  # nothing runs yet
+        if not self._begins:
+            self._cancel()
             return
         self._tell(
             "draining: running work is finished, nothing new begins; once more to stop at once"
@@ -178,6 +180,12 @@ class WorkerRun:
 
     def _on_second_signal(self) -> None:
         self._tell("stopping at once: running work is cancelled and given back")
+        if not self._runs:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     def _on_supervisor_lost(self) -> None:
         log.warning("supervisor lost", extra={"component": "worker"})

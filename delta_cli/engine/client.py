@@ -29,7 +29,7 @@ from delta_cli.engine.model.tick import TickOutcome, TickRow
 from delta_cli.engine.paging import resources_in_pages
 from delta_cli.engine.repairing import Repairs
 from delta_cli.engine.runtime import WorkerSummary
-from delta_cli.engine.session import CallersConnection, Session
+from delta_cli.engine.session import CallersConnection, Session, not_open
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps
 from delta_cli.engine.states import ResourceState
@@ -218,8 +218,8 @@ class Client:
 
     @property
     def _open_ticks(self) -> Ticks:
-        assert self.database
-        assert self._ticks is not None
+        if not self.database or self._ticks is None:
+            raise not_open()
         return self._ticks
 
     def _attached_ticks(self) -> list[TickService]:

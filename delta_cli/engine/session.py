@@ -155,9 +155,7 @@ class Session:
         """The open database. Raises DeltaError when it is not open, or belongs to another loop."""
         self.require_own_loop()
         if self._database is None:
-            raise DeltaError(
-                "the client is not open", hint="use it as: async with Client(...) as client"
-            )
+            raise not_open()
         return self._database
 
     def require_own_loop(self) -> None:
@@ -172,8 +170,8 @@ class Session:
     @property
     def hints(self) -> HintSender:
         """Sends hints in transactions of their own. Raises DeltaError when not open."""
-        assert self.database
-        assert self._hints is not None
+        if not self.database or self._hints is None:
+            raise not_open()
         return self._hints
 
     def listener(self, *channels: str) -> Listener | None:
@@ -263,3 +261,8 @@ class Session:
 
     def _run_in_background(self, loop: Coroutine[Any, Any, None]) -> None:
         self._background.append(asyncio.create_task(loop))
+
+
+def not_open() -> DeltaError:
+    """What a call is told before a client is open, or while it closes."""
+    return DeltaError("the client is not open", hint="use it as: async with Client(...) as client")

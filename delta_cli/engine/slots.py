@@ -73,6 +73,13 @@ class Slots:
         """No claim is left that was not heard of."""
         self._reserved.clear()
 
+    def is_claiming(self, scope: Scope) -> bool:
+        """Whether a claim that was not heard of yet may take slots of this scope."""
+        return any(
+            count and scope in ((KIND, kind), (NAMESPACE, namespace))
+            for (kind, namespace), count in self._reserved.items()
+        )
+
     def held(self, unwritten: Iterable[Lane]) -> Counter[Scope]:
         """How many slots of the fleet are held, by what they may be limited by.
 

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.cli.conftest import Inform, Rows
@@ -132,6 +134,37 @@ def test_one_signal_drains_and_exits_0(
         (tmp_path / "release").touch()
         ended(process).expect(0)
     assert states(rows) == {"w": "synced"}
+
+
+@pytest.fixture
+def starting(shop: CommandLine, dsn: str) -> Iterator[tuple[psycopg.Connection, Popen[str]]]:
+    """A worker that cannot register before the connection's transaction ends."""
+    shop("migrate").expect(0)
+    with psycopg.connect(dsn) as other, psycopg.connect(dsn, autocommit=True) as observer:
+        other.execute("lock table delta.delta_worker in share row exclusive mode")
+        with shop.started("run") as process:
+            until(lambda: observer.execute("select from pg_locks where not granted").rowcount > 0)
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            while "draining" not in process.stderr.readline():
+                pass
+            yield other, process
+
+
+def test_a_signal_while_a_worker_starts_drains_it_too(
+    starting: tuple[psycopg.Connection, Popen[str]],
+) -> None:
+    other, process = starting
+    other.rollback()
+    assert ended(process).code == 0
+
+
+def test_a_second_signal_while_a_worker_starts_ends_it_at_once(
+    starting: tuple[psycopg.Connection, Popen[str]],
+) -> None:
+    _, process = starting
+    process.send_signal(signal.SIGTERM)
+    assert ended(process).code == 143
 
 
 @pytest.mark.parametrize(

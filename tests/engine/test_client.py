@@ -22,6 +22,7 @@ from delta_cli.engine.event_log import EventLog
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.runtime import Runtime
 from delta_cli.engine.store import read, runs
+from delta_cli.engine.ticking import Ticks
 from tests.support.engine import Item, Stage, item_controller, quick_config, seconds, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -230,6 +231,24 @@ async def test_a_close_that_is_cancelled_while_works_drain_gives_them_back_and_c
     assert await observer.rows("select state::text from delta_worker") == [("stopped",)]
     with pytest.raises(DeltaError, match="not open"):
         await client.status()
+
+
+async def test_a_call_while_a_client_closes_is_told_that_it_is_not_open(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, real, refused = Client(dsn, quick_config()), Ticks.close, 0
+
+    async def close(ticks: Ticks) -> None:
+        nonlocal refused
+        await real(ticks)
+        with pytest.raises(DeltaError, match="not open"):
+            await client.ticks()
+        refused += 1
+
+    monkeypatch.setattr(Ticks, "close", close)
+    async with client:
+        assert await client.ticks()
+    assert refused == 1
 
 
 async def test_a_close_of_which_one_part_fails_closes_the_others(

@@ -10,6 +10,7 @@ import pytest
 
 from delta_cli import Client, InformOpts, NamespaceConfig, Resource
 from delta_cli.engine.cancelling import cancel_all
+from delta_cli.engine.store import work
 from tests.support.engine import Item, Stage, item_controller, quick_config, working
 from tests.support.observing import Observer
 from tests.support.processes import WorkerProcess, Workers
@@ -169,6 +170,37 @@ async def test_a_limit_that_changes_holds_as_soon_as_the_workers_know(
 
 async def granted_is(observer: Observer, count: int) -> bool:
     return count == await observer.value("select coalesce(sum(granted), 0) from delta_grant")
+
+
+async def test_a_claim_on_its_way_takes_no_more_than_a_limit_that_was_set_meanwhile(
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, may_arrive = asyncio.Event(), asyncio.Event()
+    real = work.claim
+
+    async def claim(*args: Any, **options: Any) -> Any:
+        sent.set()
+        await may_arrive.wait()
+        return await real(*args, **options)
+
+    stage = Stage()
+    controller = item_controller(stage.work, parallelism=5)
+    async with working(dsn, controller) as client:
+        monkeypatch.setattr(work, "claim", claim)
+        await client.inform_many(Item(f"item-{number}") for number in range(20))
+        await sent.wait()
+        await observer.do("update delta_namespace set fleet_max_workers = 2")
+        # The worker has had time to learn of the limit, while its claim has not arrived.
+        for _ in range(3):
+            beaten = await observer.value("select heartbeat_at from delta_worker")
+            await eventually(lambda at=beaten: beaten_since(observer, at))
+        may_arrive.set()
+        await eventually(lambda: stage.running == 2)
+        await eventually(lambda: shared(observer, [2]))
+        assert stage.most_running == 2
+        stage.open.set()
+        await observer.until_all("synced", 20)
+        assert stage.most_running == 2
 
 
 async def test_a_slot_of_the_fleet_is_held_until_the_outcome_is_written(

@@ -34,7 +34,7 @@ class Worker:
     id: int = 0
     draining: bool = False
     starved: bool = False  # rows are due, but claims wait for slots or for the completer
-    owes: bool = False  # slots of the fleet are to be given back as works end
+    owes: bool = False  # the control waits for claims to be heard of, or for works to end
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     last_error: str | None = None
     last_claim: float | None = None  # time.monotonic()

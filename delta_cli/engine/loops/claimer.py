@@ -111,6 +111,8 @@ class Claimer:
         worker.last_claim = time.monotonic()
         # At once, so that nothing that was claimed is ever left out of what is held.
         worker.slots.settle(shares)
+        if worker.owes:
+            worker.control_wake.set()
         if claimed:
             worker.idle.clear()
             self._submit(claimed)

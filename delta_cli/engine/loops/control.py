@@ -101,7 +101,13 @@ class Control:
         """Write what is new of what is used and kept. Rather seldom is there anything."""
         worker = self._worker
         reports = self._reports(of_fleet)
-        new = [report for report, grant in reports if grant is None]
+        # A claim on its way was allowed what there was before the limit. With no grant it gets
+        # nothing; under one that was made for all that it may take, it would get more than is left.
+        new = [
+            report
+            for report, grant in reports
+            if grant is None and not worker.slots.is_claiming(report.scope)
+        ]
         if new:
             await quota.enroll(connection, worker.id, new)
         changed = [report for report, grant in reports if grant and _differs(report, grant)]
@@ -124,7 +130,9 @@ class Control:
         for one in of_fleet:
             used, capacity = held[one.scope], worker.slots.capacity_of(one.scope)
             kept = used
-            if one.grant is not None:
+            if one.grant is None:
+                worker.owes |= worker.slots.is_claiming(one.scope)
+            else:
                 target = self._target(one.grant)
                 kept = min(one.grant.granted, max(target, used))
                 worker.owes |= kept > target
