@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -16,6 +16,15 @@ import pytest
 from tests.cli.conftest import Inform, Rows
 from tests.support.command_line import APPS, CommandLine, ended
 from tests.support.embedded import until
+
+#: Somebody waits to insert into the table of workers.
+REGISTERING: Final = """
+select from pg_locks
+where not granted
+and mode = 'RowExclusiveLock'
+and relation = 'delta.delta_worker'::regclass
+and database = (select oid from pg_database where datname = current_database())
+"""
 
 
 def states(rows: Rows) -> dict[str, str]:
@@ -143,11 +152,11 @@ def starting(shop: CommandLine, dsn: str) -> Iterator[tuple[psycopg.Connection, 
     with psycopg.connect(dsn) as other, psycopg.connect(dsn, autocommit=True) as observer:
         other.execute("lock table delta.delta_worker in share row exclusive mode")
         with shop.started("run") as process:
-            until(lambda: observer.execute("select from pg_locks where not granted").rowcount > 0)
+            until(lambda: observer.execute(REGISTERING).rowcount > 0)
             process.send_signal(signal.SIGTERM)
             assert process.stderr is not None
-            while "draining" not in process.stderr.readline():
-                pass
+            while "draining" not in (line := process.stderr.readline()):
+                assert line, "it has ended"
             yield other, process
 
 
