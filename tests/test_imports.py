@@ -1,7 +1,3 @@
-import importlib.util
-
-import pytest
-
 from tests.support.programs import run_python
 
 DRAWING = ("rich", "tabulate", "textual", "typer")
@@ -9,6 +5,13 @@ DRAWING = ("rich", "tabulate", "textual", "typer")
 IMPORT = """
 import sys
 import delta_cli
+print(*sys.modules)
+"""
+
+CLIENT = """
+import sys
+from delta_cli import Client
+Client()
 print(*sys.modules)
 """
 
@@ -22,17 +25,21 @@ main()
 """
 
 
-def loaded(program: str) -> set[str]:
-    last_line = run_python(program).splitlines()[-1]
-    return {name.partition(".")[0] for name in last_line.split()}
+def loaded(program: str) -> list[str]:
+    return run_python(program).splitlines()[-1].split()
+
+
+def packages(program: str) -> set[str]:
+    return {name.partition(".")[0] for name in loaded(program)}
 
 
 def test_importing_the_package_loads_nothing_that_draws():
-    assert loaded(IMPORT).isdisjoint(DRAWING)
+    assert packages(IMPORT).isdisjoint(DRAWING)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("delta_cli.cli.app") is None, reason="there is no command line yet"
-)
+def test_a_client_that_does_not_work_loads_no_worker():
+    assert "delta_cli.engine.runtime" not in loaded(CLIENT)
+
+
 def test_the_help_of_the_command_line_loads_no_dashboard():
-    assert "textual" not in loaded(HELP)
+    assert "textual" not in packages(HELP)

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
-from delta_cli.engine.runtime import Runtime, WorkerSummary
 from delta_cli.engine.session import Session
 from delta_cli.engine.ticks.service import TickService
+
+if TYPE_CHECKING:
+    from delta_cli.engine.runtime import Runtime, WorkerSummary
 
 _DRAINED_POLL_S: Final = 0.05
 #: How long a worker whose start or drain was cancelled may take to give back what it holds.
@@ -51,6 +53,9 @@ class BackgroundWorker:
         if self._working is not None:
             raise ConfigError("this client works already", hint="call stop() first")
         self._session.refuse_in_dry_run("work")
+        # Commands that only look would spend a tenth of their time on loading it.
+        from delta_cli.engine.runtime import Runtime  # noqa: PLC0415
+
         self.runtime = Runtime(
             self._session.database,
             self._session.config,
@@ -68,7 +73,7 @@ class BackgroundWorker:
             await self._end_now()
             raise
 
-    async def _registered(self, runtime: Runtime, working: asyncio.Task[WorkerSummary]) -> None:
+    async def _registered(self, runtime: "Runtime", working: "asyncio.Task[WorkerSummary]") -> None:
         registered = asyncio.create_task(runtime.registered.wait())
         try:
             await asyncio.wait([working, registered], return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +95,7 @@ class BackgroundWorker:
             )
         return controllers
 
-    async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
+    async def stop(self, *, hard: bool = False) -> "WorkerSummary | None":
         """Drain, or with `hard` cancel what runs; returns when the worker has ended."""
         self._session.require_own_loop()
         if self.runtime is None:
@@ -124,7 +129,7 @@ class BackgroundWorker:
             await cancel_all(working)
             self.forget()
 
-    async def wait(self) -> WorkerSummary | None:
+    async def wait(self) -> "WorkerSummary | None":
         """Until the worker has ended; its failure is raised here."""
         self._session.require_own_loop()
         if self._working is None:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from delta_cli.engine.background import BackgroundWorker
 from delta_cli.engine.config import Config
@@ -28,7 +28,6 @@ from delta_cli.engine.model.status import Status
 from delta_cli.engine.model.tick import TickOutcome, TickRow
 from delta_cli.engine.paging import resources_in_pages
 from delta_cli.engine.repairing import Repairs
-from delta_cli.engine.runtime import WorkerSummary
 from delta_cli.engine.session import CallersConnection, Session, not_open
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, InformOptions, InformOpts
 from delta_cli.engine.statements import Steps
@@ -42,6 +41,9 @@ from delta_cli.engine.store.ticks import TickSettings
 from delta_cli.engine.ticking import Ticks
 from delta_cli.engine.ticks.service import TickService
 from delta_cli.engine.waiting import AwaitedState, Wait, awaited_states, key_of
+
+if TYPE_CHECKING:
+    from delta_cli.engine.runtime import WorkerSummary
 
 
 class Client:
@@ -160,7 +162,7 @@ class Client:
         with client_in_context(self):
             await self._worker.start(kinds=kinds, namespaces=namespaces)
 
-    async def stop(self, *, hard: bool = False) -> WorkerSummary | None:
+    async def stop(self, *, hard: bool = False) -> "WorkerSummary | None":
         """Drain: let running works end. `hard`: cancel them and give their resources back.
 
         Returns what the worker did; None when it was not working. May be called again with `hard`
@@ -168,7 +170,7 @@ class Client:
         """
         return await self._worker.stop(hard=hard)
 
-    async def wait(self) -> WorkerSummary | None:
+    async def wait(self) -> "WorkerSummary | None":
         """Until the worker has ended, by `stop()` or by a failure, which is raised here."""
         return await self._worker.wait()
 
