@@ -57,7 +57,7 @@ def in_scope(ctx: Any, incomplete: str) -> list[str]:
     return _complete(str(scope))(ctx, incomplete) if scope else []
 
 
-#: Ticks that some process has registered.
+#: The built-in ticks, and those that some process has registered.
 ticks = _complete("tick")
 
 

@@ -82,8 +82,10 @@ async def missing(
 async def check_known(client: "Client", scope: "PauseScope", name: str) -> None:
     """Refuse what is not there. Raises NotFound."""
     from delta_cli.engine.store import pauses
+    from delta_cli.engine.tick_names import known_ticks
 
     async with client.database.connection() as connection:
-        names = await pauses.names(connection, scope)
+        ticks = known_ticks(client.config.ticks)
+        names = await pauses.names(connection, scope, known_ticks=ticks)
     if name not in names:
         raise unknown(scope.value, name, names)

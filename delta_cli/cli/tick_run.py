@@ -19,7 +19,7 @@ from delta_cli.engine.client import Client
 from delta_cli.engine.errors import DeltaError, NotFound
 from delta_cli.engine.model.tick import SkipReason, TickOutcome, TickRow
 from delta_cli.engine.store.locks import LockHolder, holder_of
-from delta_cli.engine.tick_names import BUILT_IN_TICKS
+from delta_cli.engine.tick_names import BUILT_IN_TICKS, known_ticks
 from delta_cli.engine.ticks.passes import PASS_FAILED
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ async def _known(client: Client, name: str, asked: Awaitable[T]) -> T:
                 f"tick {name!r} is not one of this process",
                 hint="it belongs to an application: name that with --app",
             ) from None
-        here = (*BUILT_IN_TICKS, *(one.name for one in client.config.ticks))
-        raise unknown("tick", name, {*known, *here}) from None
+        raise unknown("tick", name, {*known, *known_ticks(client.config.ticks)}) from None
 
 
 def check_known(ticks: Sequence[TickRow], name: str) -> None:

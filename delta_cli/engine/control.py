@@ -19,6 +19,7 @@ from delta_cli.engine.session import Session
 from delta_cli.engine.settings import DEFAULT_NAMESPACE, NamespaceConfig
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import cancels, namespaces, pauses, read, registry, runs
+from delta_cli.engine.tick_names import known_ticks
 
 _LONGEST_PAUSE: Final = timedelta(days=3_650)
 _LONGEST_TEXT: Final = 1_000
@@ -61,7 +62,14 @@ class ControlPlane:
         check_argument("lasting", lasting, timedelta | None)
         if lasting is not None:
             check_lasting("lasting", lasting)
-        steps = pauses.pause_steps(where, name, reason=reason, actor=actor, lasting=lasting)
+        steps = pauses.pause_steps(
+            where,
+            name,
+            reason=reason,
+            actor=actor,
+            lasting=lasting,
+            known_ticks=known_ticks(self._session.config.ticks),
+        )
         pause = await self._session.run(steps)
         if pause is None:
             raise await self._not_there(where, name)
@@ -95,7 +103,8 @@ class ControlPlane:
 
     async def _not_there(self, scope: PauseScope, name: str) -> NotFound:
         async with self._session.connection() as connection:
-            names = await pauses.names(connection, scope)
+            ticks = known_ticks(self._session.config.ticks)
+            names = await pauses.names(connection, scope, known_ticks=ticks)
         what = f"worker {name!r} that runs" if scope is PauseScope.WORKER else f"{scope} {name!r}"
         return NotFound(f"there is no {what}", hint=f"{scope}s: {_listed(names)}")
 

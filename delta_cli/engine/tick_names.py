@@ -1,7 +1,7 @@
 """Names, intervals and lock ids of ticks: what can be checked before any database is there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol, runtime_checkable
 
@@ -74,6 +74,11 @@ def check_callable(name: str, field: str, value: object) -> None:
     """Refuse a function that is none."""
     if not callable(value):
         raise ConfigError(f"{field} of tick {name!r} must be callable, got {value!r}")
+
+
+def known_ticks(ticks: Iterable[NamedTick]) -> tuple[str, ...]:
+    """The names of the ticks that a process has: the built-in ones, and these of its own."""
+    return (*BUILT_IN_TICKS, *(tick.name for tick in ticks))
 
 
 def check_ticks(ticks: Sequence[object], schema: str) -> None:

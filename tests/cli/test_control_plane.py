@@ -82,7 +82,7 @@ def test_a_pause_without_an_end_lasts_until_it_is_resumed(quick: Here, inform: I
         (("pause", "kind", "itme"), "kinds: item"),
         (("pause", "namespace", "eu"), "namespaces: default"),
         (("pause", "worker", "1"), "workers: none"),
-        (("pause", "tick", "claen"), "ticks: "),
+        (("pause", "tick", "claen"), "ticks: clean, expire"),
         (("resume", "kind", "item"), "paused: none"),
         (("resume", "tick", "clean"), "paused: none"),
     ],

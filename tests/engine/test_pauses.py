@@ -297,8 +297,7 @@ async def test_a_drain_does_not_wait_for_what_is_paused_but_for_what_runs(
 
 async def test_a_paused_tick_does_not_run_until_it_is_resumed(dsn: str) -> None:
     async with Client(dsn, quick_config(item_controller(Stage().work))) as client:
-        await client.tick("clean")
-        await client.control.pause("tick", "clean")
+        await client.control.pause("tick", "clean")  # before it has ever run
         assert await client.tick("clean") == "skipped"
         (row,) = [row for row in await client.ticks() if row.name == "clean"]
         assert (row.paused, row.last_skip_reason) == (True, "paused")

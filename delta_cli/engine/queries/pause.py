@@ -3,7 +3,8 @@
 from typing import Final, LiteralString
 
 # Pause what is there, or replace the pause that it has; no row: there is no such thing. A kind is
-# there with its controller, or with resources that wait for one. Ended pauses of others go away.
+# there with its controller, or with resources that wait for one; a tick also before its first run,
+# where a process has it. Ended pauses of others go away.
 PAUSE: Final[LiteralString] = """
 with ended as (
     delete from delta_pause
@@ -25,7 +26,9 @@ where case %(scope)s::text
         select from delta_worker
         where id::text = %(name)s::text and state in ('running', 'draining')
     )
-    when 'tick' then exists (select from delta_tick where name = %(name)s::text)
+    when 'tick' then
+        %(name)s::text = any(%(known_ticks)s::text[])
+        or exists (select from delta_tick where name = %(name)s::text)
 end
 on conflict (scope, name) do update
 set reason = excluded.reason,
@@ -83,7 +86,7 @@ from (
     union all
     select 'worker', id::text from delta_worker where state in ('running', 'draining')
     union all
-    select 'tick', name from delta_tick
+    (select 'tick', name from delta_tick union select 'tick', unnest(%(known_ticks)s::text[]))
 ) as there
 where scope = %(scope)s
 order by name

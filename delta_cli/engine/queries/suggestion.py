@@ -12,9 +12,13 @@ NAMESPACES: Final[LiteralString] = """
 select name::text from delta_namespace where starts_with(name, %(prefix)s) order by name limit 50
 """
 
-# Ticks that some process has run.
+# The built-in ticks, and those that some process has run.
 TICKS: Final[LiteralString] = """
-select name from delta_tick where starts_with(name, %(prefix)s) order by name limit 50
+select name
+from (select name from delta_tick union select unnest(%(built_in)s::text[])) as tick
+where starts_with(name, %(prefix)s)
+order by name
+limit 50
 """
 
 # Workers that are there.

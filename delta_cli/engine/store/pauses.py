@@ -17,8 +17,12 @@ def pause_steps(
     reason: str | None,
     actor: str | None,
     lasting: timedelta | None,
+    known_ticks: Sequence[str],
 ) -> Steps[Pause | None]:
-    """Pause, or replace the reason and the end of a pause. None: there is no such thing."""
+    """Pause, or replace the reason and the end of a pause. None: there is no such thing.
+
+    `known_ticks`: those that this process has, which may not have run yet.
+    """
     rows = yield Statement(
         queries.PAUSE,
         {
@@ -27,6 +31,7 @@ def pause_steps(
             "reason": reason,
             "actor": actor,
             "lasting": lasting,
+            "known_ticks": list(known_ticks),
         },
     )
     return _pause(rows[0]) if rows else None
@@ -58,9 +63,12 @@ async def hand_over(connection: Connection, *, from_worker: int, to_worker: int)
     )
 
 
-async def names(connection: Connection, scope: PauseScope) -> list[str]:
-    """All that there is of one scope."""
-    cursor = await connection.execute(queries.NAMES, {"scope": scope.value})
+async def names(
+    connection: Connection, scope: PauseScope, *, known_ticks: Sequence[str] = ()
+) -> list[str]:
+    """All that there is of one scope; of ticks, those of this process too."""
+    values = {"scope": scope.value, "known_ticks": list(known_ticks)}
+    cursor = await connection.execute(queries.NAMES, values)
     return [row[0] for row in await cursor.fetchall()]
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, LiteralString
 from psycopg import Connection
 
 from delta_cli.engine.queries import suggestion as queries
+from delta_cli.engine.tick_names import BUILT_IN_TICKS
 
 
 class Suggested(StrEnum):
@@ -31,5 +32,6 @@ def words(
     connection: Connection[Any], wanted: Suggested, prefix: str, kind: str | None
 ) -> list[str]:
     """At most 50 that begin with `prefix`; `kind` narrows object ids."""
-    rows = connection.execute(_QUERIES[wanted], {"prefix": prefix, "kind": kind})
+    values = {"prefix": prefix, "kind": kind, "built_in": list(BUILT_IN_TICKS)}
+    rows = connection.execute(_QUERIES[wanted], values)
     return [row[0] for row in rows.fetchall()]
