@@ -99,13 +99,10 @@ async def _store(
     if given.continue_on_error and not given.dry_run:
         return await _stream(client, objects, given, opts, output_format, None)
     try:
-        # In one transaction, so that a broken line leaves nothing behind. A dry run undoes it at
-        # the end and no sooner: an id that comes again counts as what has been written before.
-        # Like the run itself, it keeps what it wrote locked until then, and nothing in memory.
-        async with (
-            client.database.connection() as connection,
-            connection.transaction(force_rollback=given.dry_run),
-        ):
+        if given.dry_run:
+            return await _stream(client, objects, given, opts, output_format, None)
+        # In one transaction, so that a broken line leaves nothing behind.
+        async with client.database.connection() as connection, connection.transaction():
             return await _stream(client, objects, given, opts, output_format, connection)
     except InvalidObject as error:
         raise _nothing_stored(objects, error) from error

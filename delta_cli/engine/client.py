@@ -262,6 +262,7 @@ class Client:
         InvalidObject, with the batches before it stored; with `on_refused`, it is counted, told,
         and passed over.
         """
+        self._session.refuse_callers_in_dry_run(connection)
         policy = InformPolicy(process_existing=process_existing, on_refused=on_refused)
         return await self._writer.many(objects, opts, policy, connection, on_progress)
 

@@ -56,7 +56,21 @@ class InformWriter:
         on_progress: Callable[[InformCounts], None] | None,
     ) -> InformCounts:
         """Store a stream of objects in batches, and count. `policy` holds for each batch."""
+        if not self._session.dry_run:
+            return await self._stream(objects, opts, policy, connection, on_progress)
+        # In one transaction, undone at the end and no sooner: an id that comes again counts as what
+        # has been written before. Until then it keeps what it wrote locked, and nothing in memory.
+        async with self._session.connection() as own:
+            return await self._stream(objects, opts, policy, own, on_progress)
 
+    async def _stream(
+        self,
+        objects: Iterable[Any] | AsyncIterable[Any],
+        opts: InformOpts | None,
+        policy: InformPolicy,
+        connection: CallersConnection | None,
+        on_progress: Callable[[InformCounts], None] | None,
+    ) -> InformCounts:
         async def write(batch: list[Candidate], *, expect: Expectation) -> list[InformOutcome]:
             return await self._write(batch, replace(policy, expect=expect), connection)
 

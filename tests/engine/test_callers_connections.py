@@ -346,11 +346,13 @@ async def test_a_dry_run_joins_no_transaction_which_could_commit_what_it_does(ds
     ):
         for use in (
             lambda: client.inform(Item("a"), connection=connection),
+            lambda: client.inform_many([Item("a")], connection=connection),
             lambda: client.schedule_inform("item", connection=connection),
         ):
             with pytest.raises(ConfigError, match="in a dry run does not"):
                 await use()
-        assert (await client.inform_many([Item("a")])).created == 1
         await connection.commit()
+        counts = await client.inform_many(Item(f"item-{number % 2_000}") for number in range(3_000))
+        assert (counts.created, counts.unchanged) == (2_000, 1_000)
         assert [row async for row in client.resources()] == []
         assert await client.control.inform_runs("item") == []
