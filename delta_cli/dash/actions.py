@@ -103,10 +103,12 @@ def _commands(verb: str, kind: str, namespace: str, ids: Sequence[str]) -> list[
 def plan_repair(verb: str, chosen: Sequence[Line]) -> Plan:
     """To treat those of the chosen rows whose state allows it."""
     allowed = STATES[verb]
+    is_done = verb == "delete" and {line.state for line in chosen} == {ResourceState.DELETED}
     return Plan(
         verb,
         lines=[line for line in chosen if line.state in allowed],
         refused=[line for line in chosen if line.state not in allowed],
+        why_not="what was chosen is deleted already" if is_done else "",
     )
 
 

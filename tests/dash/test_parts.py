@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
-from delta_cli.dash.actions import Plan
+from delta_cli.dash.actions import Plan, plan_repair
 from delta_cli.dash.admission import Admission
 from delta_cli.dash.counting import Counts
 from delta_cli.dash.diffing import aligned
@@ -118,6 +118,13 @@ def test_a_plan_says_the_equal_command_lines() -> None:
     assert not plan.is_typed
     assert Plan("delete", lines=plan.lines).is_typed
     assert Plan("retry", lines=[line(str(number)) for number in range(51)]).is_typed
+
+
+def test_what_is_deleted_already_is_not_called_refused() -> None:
+    gone, there = replace(line("a"), state=ResourceState.DELETED), line("b")
+    assert plan_repair("delete", [gone]).why_not == "what was chosen is deleted already"
+    assert plan_repair("delete", [gone, there]).why_not == ""
+    assert plan_repair("invalidate", [gone]).why_not == ""
 
 
 REFUSED = "InvalidObject: 1 of 3 objects refused, so the watermark stays; the first: ..."
