@@ -134,4 +134,6 @@ async def test_a_lost_worker_holds_nothing_in_flight_even_when_it_is_heard_of_ag
         assert await observer.value(for_lost, one) == 0
         assert await workers.heartbeat(connection, one, vitals) == "lost"
         assert await observer.value(for_lost, one) == 0
+        is_old = "select heartbeat_at = '-infinity' from delta_worker where id = %s"
+        assert await observer.value(is_old, one)
     await database.close()

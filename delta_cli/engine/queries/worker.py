@@ -14,12 +14,12 @@ values (
 returning id
 """
 
-# Still here. The state that comes back may say that the fleet has given us up.
+# Still here. The state that comes back may say that the fleet has given us up; when that one was
+# last heard of is left to see, and what it still works on is not its any more.
 HEARTBEAT: Final[LiteralString] = """
 update delta_worker
-set heartbeat_at = now(),
+set heartbeat_at = case when state in ('running', 'draining') then now() else heartbeat_at end,
     state = case when state = 'running' and %(draining)s then 'draining' else state end,
-    -- What one that was given up still works on is not its any more.
     in_flight = case when state in ('running', 'draining') then %(in_flight)s else 0 end,
     synced = %(synced)s,
     failed = %(failed)s,
