@@ -4,7 +4,8 @@ A step yields a `Statement` and is sent its rows. This is how an inform joins th
 caller's own connection, of either sort, without a second copy of its logic.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
@@ -34,6 +35,8 @@ class Statement:
 
 Rows: TypeAlias = Sequence[tuple[Any, ...]]
 Steps: TypeAlias = Generator[Statement, Rows, R]
+#: Makes what each statement is sent within, as a transaction.
+Within: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 
 
 def column(plural: str, singular: str, values: list[Any]) -> dict[str, Any]:
@@ -48,19 +51,26 @@ def column(plural: str, singular: str, values: list[Any]) -> dict[str, Any]:
     return {plural: values, f"{singular}_of_all": None}
 
 
-async def run_steps(connection: AsyncConnection[Any], steps: Steps[R]) -> R:
-    """Run steps over an async connection of our own."""
+async def run_steps(
+    connection: AsyncConnection[Any], steps: Steps[R], *, within: Within = nullcontext
+) -> R:
+    """Run steps over an async connection of our own, each statement `within` what is given."""
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        return await run_through(cursor, steps)
+        return await run_through(cursor, steps, within=within)
 
 
-async def run_through(cursor: AsyncCursor[TupleRow], steps: Steps[R]) -> R:
+async def run_through(
+    cursor: AsyncCursor[TupleRow], steps: Steps[R], *, within: Within = nullcontext
+) -> R:
     """Run steps through an async cursor that fetches in binary."""
     try:
         statement = next(steps)
         while True:
-            await cursor.execute(statement.query, statement.parameters, prepare=statement.prepare)
-            statement = steps.send(await cursor.fetchall() if cursor.description else ())
+            async with within():
+                query, values = statement.query, statement.parameters
+                await cursor.execute(query, values, prepare=statement.prepare)
+                rows = await cursor.fetchall() if cursor.description else ()
+            statement = steps.send(rows)
     except StopIteration as stop:
         return stop.value
 

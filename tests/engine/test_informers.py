@@ -50,10 +50,12 @@ async def test_a_failure_that_cannot_be_told_ends_its_run_and_not_the_worker(
         await observer.until_state("a", "synced")
 
 
+@pytest.mark.parametrize("progress_interval_s", [0.0, 1_000.0], ids=["told", "while it stores"])
 async def test_a_run_that_another_worker_was_given_stores_nothing_more(
-    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch
+    dsn: str, observer: Observer, monkeypatch: pytest.MonkeyPatch, progress_interval_s: float
 ) -> None:
-    monkeypatch.setattr("delta_cli.engine.loops.informer._PROGRESS_INTERVAL_S", 0.0)
+    interval = "delta_cli.engine.loops.informer._PROGRESS_INTERVAL_S"
+    monkeypatch.setattr(interval, progress_interval_s)
     taken = asyncio.Event()
 
     async def inform(options: InformOptions) -> AsyncIterator[Item]:

@@ -7,14 +7,15 @@ run that ends well, and of which nothing was refused, moves the watermark.
 import asyncio
 import logging
 import time
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from delta_cli.engine.cancelling import cancel_patiently
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.database import while_away
+from delta_cli.engine.database import Connection, while_away
 from delta_cli.engine.errors import InvalidObject
 from delta_cli.engine.failures import description_of
 from delta_cli.engine.hints import WORK, HintSender, lanes_of
@@ -168,9 +169,9 @@ class InformRunner:
 
         async def store() -> list[InformOutcome]:
             async with self._worker.database.connection() as connection:
-                return await run_steps(connection, inform_batch(batch, policy))
+                steps = inform_batch(batch, policy)
+                return await run_steps(connection, steps, within=partial(self._held, connection))
 
-        # Before it stores: what has been given to another worker meanwhile is that one's to tell.
         await while_away("informer", self._show_progress)
         outcomes = await while_away("informer", store)
         self._known_namespaces |= {candidate.encoded.namespace for candidate in batch}
@@ -184,8 +185,20 @@ class InformRunner:
         if time.monotonic() - self._progress_at < _PROGRESS_INTERVAL_S:
             return
         if not await self._record():
-            raise RunLost("the run was given to another worker")
+            raise _lost()
         self._progress_at = time.monotonic()
+
+    @asynccontextmanager
+    async def _held(self, connection: Connection) -> AsyncIterator[None]:
+        """A transaction in which the run stays ours.
+
+        What has been given to another worker is that one's to tell: a batch that waited for the
+        database meanwhile is older than what has been stored since.
+        """
+        async with connection.transaction():
+            if not await runs.hold(connection, self._run, worker_id=self._worker.id):
+                raise _lost()
+            yield
 
     async def _record(self) -> bool:
         async with self._worker.database.connection() as connection:
@@ -249,6 +262,10 @@ def refusals_of(counts: InformCounts, first: InvalidObject | None) -> InvalidObj
         field=first.field,
         hint=first.hint,
     )
+
+
+def _lost() -> RunLost:
+    return RunLost("the run was given to another worker")
 
 
 class _Patience:

@@ -85,6 +85,14 @@ where id = %(id)s and worker_id = %(worker_id)s and state = 'running'
 returning id
 """
 
+# Keep a run from being given to another worker until the transaction ends; no row: it has been.
+HOLD: Final[LiteralString] = """
+select id
+from delta_inform
+where id = %(id)s and worker_id = %(worker_id)s and state = 'running'
+for share
+"""
+
 # A run ended well: move the watermark, never past the database's clock, nor for a run that listed
 # or stored only a part. Its error says what was refused.
 SUCCEED: Final[LiteralString] = """

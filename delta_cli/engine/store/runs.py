@@ -101,6 +101,12 @@ async def record_progress(
     return await cursor.fetchone() is not None
 
 
+async def hold(connection: Connection, run: ClaimedRun, *, worker_id: int) -> bool:
+    """Keep a run for the rest of this transaction; False when it is ours no longer."""
+    cursor = await connection.execute(queries.HOLD, {"id": run.id, "worker_id": worker_id})
+    return await cursor.fetchone() is not None
+
+
 async def succeed(
     connection: Connection,
     run: ClaimedRun,
