@@ -109,7 +109,7 @@ class Runtime:
             self.worker,
             submit=self._executor.submit,
             backlog=lambda: self._completer.backlog,
-            known=lambda: self._executor.ids | self._completer.ids,
+            known=lambda: self._executor.claims | self._completer.claims,
             unwritten=lambda: self._completer.lanes,
         )
         self._control: Control = Control(
@@ -124,6 +124,7 @@ class Runtime:
             on_lost=self._begin_anew,
             listener_lag_ms=lambda: None if listener is None else listener.lag_ms,
         )
+        self._former_ids: list[int] = []  # and the present one
         self._stop: asyncio.Event = asyncio.Event()
         self._stop_now: asyncio.Event = asyncio.Event()
         self.registered: asyncio.Event = asyncio.Event()
@@ -184,6 +185,7 @@ class Runtime:
                 await cancel_all(*informing)
                 await self._informer.end_runs(hurry=self._stop_now)
                 await _let_end(claiming, _CLAIM_TIMEOUT_S)
+                await self._settle_claims()
                 drained = await self._let_works_end()
                 if not drained:
                     # What is abandoned is not given back yet: its slots are not free.
@@ -296,25 +298,24 @@ class Runtime:
             capacity=worker.slots.capacity,
             heartbeat_interval_s=worker.config.heartbeat_interval.total_seconds(),
         )
-        before = worker.id
-        try:
-            async with worker.database.transaction() as connection:
-                worker.id = await workers.register(connection, identity)
-                if before:
-                    await pauses.hand_over(connection, from_worker=before, to_worker=worker.id)
-                await self._control.enroll(connection)
-        except BaseException:
-            worker.id = before  # the new one was rolled back: it is nobody's
-            raise
+        async with worker.database.transaction() as connection:
+            new_id = await workers.register(connection, identity)
+            # Also of one whose registration was not heard of: it may have had the pause by then.
+            await pauses.hand_over(connection, from_workers=self._former_ids, to_worker=new_id)
+            await self._control.enroll(connection, new_id)
+            self._former_ids.append(new_id)
+        # Not before the commit: a worker that is not there yet may be given nothing.
+        worker.id = new_id
         worker.beaten = time.monotonic()
         log.info("worker started", extra={"component": "worker", "worker": worker.id})
 
     async def _begin_anew(self) -> None:
         """The fleet gave this worker up: its claims are others' now. Go on under a new identity."""
-        async with self._control.suspended():
-            self._executor.abandon()
-            self._completer.forget()
-            await self._register()
+        with self._claimer.suspended():
+            async with self._control.suspended():
+                self._executor.abandon()
+                self._completer.forget()
+                await self._register()
         self.worker.work_wake.set()
 
     def _hook_up_listener(self) -> Callable[[], None]:
@@ -337,6 +338,11 @@ class Runtime:
         except TimeoutError:
             return False
         return self._executor.in_flight == 0
+
+    async def _settle_claims(self) -> None:
+        with contextlib.suppress(TimeoutError):  # left to the rescue
+            async with asyncio.timeout(_CLAIM_TIMEOUT_S):
+                await self._claimer.settle()
 
     async def _give_back(self) -> int:
         claims = self._executor.abandon()

@@ -288,7 +288,7 @@ def test_a_claim_that_waits_for_its_turn_has_failed_before_it_begins() -> None:
     assert (outcome.claim.id, outcome.claim.term, outcome.landing.state) == (2, 4, "failed")
     assert outcome.category is EventCategory.OBJECT_FAILED
     assert "cancelled by ann" in (outcome.error or "")
-    assert (executor.ids, slots.in_use) == ({1, 3}, 2)
+    assert ({one for one, _ in executor.claims}, slots.in_use) == ({1, 3}, 2)
 
 
 def test_a_cancel_that_comes_before_its_claim_is_remembered() -> None:
@@ -300,7 +300,7 @@ def test_a_cancel_that_comes_before_its_claim_is_remembered() -> None:
     executor.cancel(3, 4, "ann")
     executor.submit([claimed(3, term=4)])
     assert [(outcome.claim.id, outcome.landing.state) for outcome in outcomes] == [(3, "failed")]
-    assert (executor.ids, slots.in_use) == ({1, 2}, 2)
+    assert ({one for one, _ in executor.claims}, slots.in_use) == ({1, 2}, 2)
 
 
 def test_of_cancels_that_come_for_nothing_the_oldest_are_forgotten() -> None:

@@ -5,7 +5,7 @@ from typing import LiteralString
 import pytest
 
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.store import maintenance, quota, workers
+from delta_cli.engine.store import maintenance, work, workers
 from delta_cli.engine.ticks.rebalance import QuotaGauges, rebalance
 from tests.support.fleet import LIMIT_KIND, LIMIT_NAMESPACE, RESOURCES, Hand
 from tests.support.observing import Observer
@@ -304,18 +304,22 @@ async def test_a_claim_waits_for_the_removal_of_its_grant_and_then_gets_nothing(
     assert await claiming == []
 
 
-async def test_a_claim_that_nobody_hears_of_any_more_is_waited_for(
+async def test_a_claim_that_nobody_hears_of_any_more_is_waited_for_and_given_back(
     database: Database, observer: Observer, connection: Connection
 ) -> None:
-    await observer.do(LIMIT_KIND, 7)
     hand = await Hand.join(database)
     async with database.connection() as other, database.connection() as third:
         async with connection.transaction():
-            assert len(await hand.claim_blindly(connection, 7)) == 7
-            waiting = asyncio.create_task(quota.await_claims(other, hand.id))
+            claims = await hand.claim_blindly(connection, 7)
+            (known,) = {(claim.id, claim.term) for claim in claims[:1]}
+            older = {(claim.id, claim.term - 1) for claim in claims[1:]}
+            waiting = asyncio.create_task(
+                work.release_others(other, lambda: {known, *older}, worker_id=hand.id)
+            )
             await eventually(lambda: waits_for_a_lock(third))
             assert not waiting.done()
-        await waiting
+        assert await waiting == 0
+    assert await observer.value("select id from delta_resource where state = 'pending'") == known[0]
 
 
 async def waits_for_a_lock(connection: Connection) -> bool:

@@ -72,7 +72,7 @@ async def test_an_async_work_that_ignores_its_cancellation_has_failed_of_its_tim
             "work() took longer than 0.05 s and ignores its cancellation: it still runs"
         )
         # Nothing of it is this worker's any more, but for its slot.
-        assert (executor.ids, executing.slots.in_use, executor.stuck_works) == (set(), 1, 1)
+        assert (executor.claims, executing.slots.in_use, executor.stuck_works) == (set(), 1, 1)
         works.may_end.set()
         await eventually(lambda: executing.slots.in_use == 0)
         assert (executor.stuck_works, len(executing.outcomes)) == (0, 1)
@@ -150,7 +150,7 @@ async def test_what_is_abandoned_holds_its_slot_until_it_ends_and_frees_it_once(
         assert executor.abandon() == []
         executor.submit([claimed(1, term=2)])
         assert [outcome.landing.state for outcome in executing.outcomes] == ["scheduled"]
-        assert (executing.slots.in_use, executor.stuck_works, executor.ids) == (1, 1, set())
+        assert (executing.slots.in_use, executor.stuck_works, executor.claims) == (1, 1, set())
         works.may_end.set()
         await eventually(lambda: executing.slots.in_use == 0)
         assert (executor.stuck_works, works.begun) == (0, ["item-1"])

@@ -61,7 +61,7 @@ class Hand:
         )
         async with database.transaction() as connection:
             hand.worker.id = await workers.register(connection, identity(parallelism))
-            await hand.control.enroll(connection)
+            await hand.control.enroll(connection, hand.worker.id)
         return hand
 
     @property

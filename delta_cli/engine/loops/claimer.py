@@ -3,17 +3,18 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from delta_cli.engine.config import limit_or_none
-from delta_cli.engine.database import LastingConnection, while_away
+from delta_cli.engine.database import Connection, LastingConnection, while_away
 from delta_cli.engine.loops.base import Worker, wait_for_wake
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.slots import Lane
-from delta_cli.engine.store import quota, work
+from delta_cli.engine.store import work
+from delta_cli.engine.store.work import ClaimKey, LaneSlots
 from delta_cli.engine.store.work import Lane as DueLane
-from delta_cli.engine.store.work import LaneSlots
 
 #: Rows of one claim, at most: enough to drown the round trip and the wait for the disk.
 CLAIM_BATCH: Final = 1_000
@@ -39,18 +40,19 @@ class Claimer:
         *,
         submit: Callable[[Sequence[Resource[Any]]], None],
         backlog: Callable[[], int],
-        known: Callable[[], set[int]],
+        known: Callable[[], set[ClaimKey]],
         unwritten: Callable[[], list[Lane]],
     ) -> None:
         self._worker: Worker = worker
         self._submit: Callable[[Sequence[Resource[Any]]], None] = submit
         self._backlog: Callable[[], int] = backlog
-        self._known: Callable[[], set[int]] = known
+        self._known: Callable[[], set[ClaimKey]] = known
         self._unwritten: Callable[[], list[Lane]] = unwritten
         self._connection: LastingConnection = LastingConnection(worker.database)
         self._hungry: list[Lane] = []  # lanes with more due rows than were claimed
         self._looked: float = 0.0  # time.monotonic() of the last look at all lanes
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
+        self._is_suspended: bool = False
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
         }
@@ -75,17 +77,36 @@ class Claimer:
             if worker.starved:
                 await asyncio.sleep(_GATHER_S)
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Claim nothing, until the worker has another id; what comes meanwhile is not worked."""
+        self._is_suspended = True
+        try:
+            yield
+        finally:
+            self._is_suspended = False
+
+    async def settle(self) -> None:
+        """Give back what a claim took that was not heard of."""
+        try:
+            while self._unheard:
+                await while_away("claimer", self._settle_once)
+        finally:
+            await self._connection.close()
+
+    async def _settle_once(self) -> None:
+        async with self._connection.use() as connection:
+            await self._hear(connection)
+        if self._unheard:  # somebody holds such a row
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
     async def claim_once(self) -> float:
         """Claim one batch. Returns how long there is nothing to do unless woken, in seconds."""
+        if self._is_suspended:
+            return self._poll_s
         worker = self._worker
         async with self._connection.use() as connection:
-            if self._unheard:
-                if worker.slots.has_fleet_limits:
-                    await quota.await_claims(connection, worker.id)
-                left = await work.release_others(connection, self._known, worker_id=worker.id)
-                self._unheard = left > 0
-                if not self._unheard:
-                    worker.slots.settle_all()
+            await self._hear(connection)
             if not self._follow_hints() and self._must_look():
                 lanes = await work.due_lanes(
                     connection, worker.kinds, worker.namespaces, worker_id=worker.id
@@ -97,14 +118,15 @@ class Claimer:
             unwritten = self._unwritten() if worker.slots.has_fleet_limits else ()
             shares = worker.slots.allocate(self._hungry, CLAIM_BATCH, unwritten)
             worker.starved = not shares
-            if not shares or worker.draining:
+            if not shares or worker.draining or self._is_suspended:
                 return self._poll_s
-            unheard, self._unheard = self._unheard, True
+            worker_id, unheard = worker.id, self._unheard
+            self._unheard = True
             worker.slots.reserve(shares)
             claimed = await work.claim(
                 connection,
                 [LaneSlots(kind, name, slots) for (kind, name), slots in shares.items()],
-                worker_id=worker.id,
+                worker_id=worker_id,
                 leases_s=self._leases_s,
             )
             self._unheard = unheard
@@ -113,6 +135,8 @@ class Claimer:
         worker.slots.settle(shares)
         if worker.owes:
             worker.control_wake.set()
+        if self._is_suspended or worker.id != worker_id:
+            return 0.0  # the fleet has given that one up: its claims are for the rescue
         if claimed:
             worker.idle.clear()
             self._submit(claimed)
@@ -123,6 +147,16 @@ class Claimer:
         taken = Counter((claim.kind, claim.namespace) for claim in claimed)
         self._hungry = [lane for lane in self._hungry if taken[lane] == shares.get(lane, 0)]
         return 0.0 if self._hungry else _LOOK_AGAIN_S
+
+    async def _hear(self, connection: Connection) -> None:
+        """Give back what a claim took that was not heard of, when the server makes it no more."""
+        if not self._unheard:
+            return
+        worker = self._worker
+        left = await work.release_others(connection, self._known, worker_id=worker.id)
+        self._unheard = left > 0
+        if not self._unheard:
+            worker.slots.settle_all()
 
     def _follow_hints(self) -> bool:
         """Whether to claim from lanes that hints named, without a look at all the others first.

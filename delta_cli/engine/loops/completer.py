@@ -23,7 +23,7 @@ from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.slots import Lane
 from delta_cli.engine.states import Landing, ResourceState
 from delta_cli.engine.store import work
-from delta_cli.engine.store.work import Outcome, Written
+from delta_cli.engine.store.work import ClaimKey, Outcome, Written
 from delta_cli.engine.telling import Facts, name_in
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,10 @@ class Completer:
         return [(outcome.claim.kind, outcome.claim.namespace) for outcome in unwritten]
 
     @property
-    def ids(self) -> set[int]:
-        """The resources whose outcomes are not written yet."""
-        return {outcome.claim.id for outcome in (*self._waiting, *self._held, *self._flushing)}
+    def claims(self) -> set[ClaimKey]:
+        """The claims whose outcomes are not written yet."""
+        unwritten = (*self._waiting, *self._held, *self._flushing)
+        return {(outcome.claim.id, outcome.claim.term) for outcome in unwritten}
 
     def put(self, outcome: Outcome) -> None:
         """Take one outcome."""

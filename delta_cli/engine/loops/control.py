@@ -39,6 +39,7 @@ class Control:
         self._on_cancel: Callable[[Cancel], None] = on_cancel
         self._slot_limits: dict[Scope, int | None] = {}  # those of the fleet, as last seen
         self._looking: asyncio.Lock = asyncio.Lock()
+        self._heeded: set[Cancel] = set()  # and perhaps still asked for
         self._former: int | None = None  # the worker's id whose claims are others' by now
 
     async def run(self) -> None:
@@ -55,19 +56,29 @@ class Control:
         async with self._looking, worker.database.connection() as connection:
             if worker.id == self._former:
                 return  # what is pending under it is not known here any more
-            of_fleet = await self._follow_limits(connection)
+            of_fleet = await self._follow_limits(connection, worker.id)
             await self._tell(connection, of_fleet)
-            for cancel in await cancels.take(connection, worker.id):
-                self._on_cancel(cancel)
+            await self._heed_cancels(connection)
 
-    async def enroll(self, connection: Connection) -> None:
+    async def _heed_cancels(self, connection: Connection) -> None:
+        """Cancel each once, and say so after: an answer that is lost must not lose a request."""
+        asked = await cancels.asked(connection, self._worker.id)
+        for cancel in asked:
+            if cancel not in self._heeded:
+                self._on_cancel(cancel)
+        self._heeded = set(asked)
+        if asked:
+            await cancels.forget(connection, asked)
+            self._heeded.clear()
+
+    async def enroll(self, connection: Connection, worker_id: int) -> None:
         """Take part in the limits of the fleet from the beginning, with nothing granted yet."""
         capacity_of = self._worker.slots.capacity_of
-        of_fleet = await self._follow_limits(connection)
+        of_fleet = await self._follow_limits(connection, worker_id)
         self._slot_limits = {one.scope: one.slot_limit for one in of_fleet}
         parts = [Report(one.scope, capacity_of(one.scope), used=0, kept=0) for one in of_fleet]
         if parts:
-            await quota.enroll(connection, self._worker.id, parts)
+            await quota.enroll(connection, worker_id, parts)
             self._worker.rebalance_wake.set()
 
     @asynccontextmanager
@@ -81,10 +92,10 @@ class Control:
             self._worker.slots.close_fleet()
             yield
 
-    async def _follow_limits(self, connection: Connection) -> list[Standing]:
+    async def _follow_limits(self, connection: Connection, worker_id: int) -> list[Standing]:
         """Keep to the limits that are set now. Returns those of the fleet."""
         worker = self._worker
-        standings = await quota.standing(connection, worker.id, worker.kinds, worker.namespaces)
+        standings = await quota.standing(connection, worker_id, worker.kinds, worker.namespaces)
         of_fleet = [one for one in standings if one.grant or one.slot_limit is not None]
         max_workers = {
             one.scope[1]: one.max_workers for one in standings if one.max_workers is not None

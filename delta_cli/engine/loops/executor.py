@@ -21,7 +21,7 @@ from delta_cli.engine.outcomes import Cancelled, outcome_of, put_off
 from delta_cli.engine.overrunning import Overrunning
 from delta_cli.engine.resource import Resource
 from delta_cli.engine.returned import see_to
-from delta_cli.engine.store.work import Outcome
+from delta_cli.engine.store.work import ClaimKey, Outcome
 from delta_cli.engine.threads import WorkThreads
 
 log = logging.getLogger(__name__)
@@ -98,14 +98,14 @@ class Executor:
         return self._worker.slots.in_use
 
     @property
-    def ids(self) -> set[int]:
-        """The resources whose works are queued or running, and not over yet."""
+    def claims(self) -> set[ClaimKey]:
+        """The claims whose works are queued or running, and not over yet."""
         running = {
-            runner.claim.id
+            (runner.claim.id, runner.claim.term)
             for runner in self._runners
             if runner.claim is not None and not runner.abandoned
         }
-        return running | {claim.id for claim in self._queue}
+        return running | {(claim.id, claim.term) for claim in self._queue}
 
     @property
     def stuck_threads(self) -> int:

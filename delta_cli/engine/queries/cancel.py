@@ -1,4 +1,4 @@
-"""Requests to cancel running works: each is for one claim, and gone when its worker takes it."""
+"""Requests to cancel running works: each is for one claim, until its worker has heeded it."""
 
 from typing import Final, LiteralString
 
@@ -27,9 +27,15 @@ with found as materialized (
 select state::text from found
 """
 
-# Take what a worker is asked to cancel.
-TAKE: Final[LiteralString] = """
-delete from delta_cancel
-where worker_id = %(worker_id)s
-returning resource_id, term, actor
+# What a worker is asked to cancel.
+ASKED: Final[LiteralString] = """
+select resource_id, term, actor from delta_cancel where worker_id = %(worker_id)s
+"""
+
+# It has heeded these; a later request for another claim of the same resource stays.
+FORGET: Final[LiteralString] = """
+delete from delta_cancel as request
+using unnest(%(resource_ids)s::bigint[], %(terms)s::int[]) as heeded(resource_id, term)
+where request.resource_id = heeded.resource_id
+and request.term = heeded.term
 """

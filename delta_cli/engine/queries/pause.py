@@ -71,7 +71,14 @@ where scope = %(scope)s and name = %(name)s and coalesce(until, 'infinity') > no
 HAND_OVER: Final[LiteralString] = """
 update delta_pause
 set name = %(to_worker)s::bigint::text
-where scope = 'worker' and name = %(from_worker)s::bigint::text
+where scope = 'worker'
+and name = (
+    select name
+    from delta_pause
+    where scope = 'worker' and name = any(%(from_workers)s::text[])
+    order by created_at desc
+    limit 1
+)
 """
 
 # The names of what could be paused: all that there is of one scope.

@@ -60,12 +60,6 @@ and own.scope = report.scope
 and own.name = report.name
 """
 
-# Wait for claims of a worker that the server still makes though nobody hears of them any more: each
-# locks the grants that it is made under.
-AWAIT_CLAIMS: Final[LiteralString] = """
-select from delta_grant where worker_id = %(worker_id)s order by scope, name for update
-"""
-
 # One pass at a time. Nobody waits long for another, the server ends a pass whose process is frozen,
 # and the pending rows are found by their index, whatever the planner believes of how many there
 # are.

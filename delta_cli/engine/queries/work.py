@@ -56,12 +56,17 @@ order by due_in
 # Pauses and limits of the fleet are read as arrays, once per statement: as joins they might be
 # asked after rows are locked, and asked lane by lane they cost more. A lane under a limit of the
 # fleet gives nothing without a grant, whose row is locked against its removal until the commit: a
-# worker that slept while it was given up cannot claim past the limit. The commit waits for the
+# worker that slept while it was given up cannot claim past the limit. The advisory lock is for
+# whoever waits for claims that were not heard of. The commit waits for the
 # disk: a claim that a crash of the server loses would have its term given out a second time. JSON
 # comes as text, and not at all where it is empty: parsing it for each row cost more than the rest
 # of the claim.
 CLAIM: Final[LiteralString] = """
-with paused as materialized (
+with claiming as materialized (
+    select pg_advisory_xact_lock_shared(
+        hashtextextended(current_schema() || '.delta_claim', %(worker_id)s::bigint)
+    )
+), paused as materialized (
     select scope, name from delta_pause where coalesce(until, 'infinity') > now()
 ), granted as materialized (
     select scope, name
@@ -89,7 +94,8 @@ with paused as materialized (
         ) as candidate
         limit lane.slots
     ) as chosen
-    where lane.kind <> all(array(select name from paused where scope = 'kind'))
+    where (select count(*) from claiming) = 1
+    and lane.kind <> all(array(select name from paused where scope = 'kind'))
     and lane.namespace <> all(array(select name from paused where scope = 'namespace'))
     and not exists (
         select from paused where scope = 'worker' and name = %(worker_id)s::bigint::text
@@ -278,6 +284,14 @@ cross join lateral (
     and state = 'pending'
     limit 1
 ) as held
+"""
+
+# Wait for claims of a worker that the server still makes though nobody hears of them any more, as
+# when the connection broke while a commit waited for the disk.
+AWAIT_CLAIMS: Final[LiteralString] = """
+select pg_advisory_xact_lock(
+    hashtextextended(current_schema() || '.delta_claim', %(worker_id)s::bigint)
+)
 """
 
 # All that a worker has claimed.

@@ -1,5 +1,6 @@
-"""Ask for running works to be cancelled, and take what one's own worker is asked to."""
+"""Ask for running works to be cancelled, and hear what one's own worker is asked to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from delta_cli.engine.database import Connection
@@ -28,7 +29,18 @@ def request_steps(
     return ResourceState(rows[0][0]) if rows else None
 
 
-async def take(connection: Connection, worker_id: int) -> list[Cancel]:
-    """What a worker is asked to cancel; it is asked once."""
-    cursor = await connection.execute(queries.TAKE, {"worker_id": worker_id})
+async def asked(connection: Connection, worker_id: int) -> list[Cancel]:
+    """What a worker is asked to cancel, until it says that it has."""
+    cursor = await connection.execute(queries.ASKED, {"worker_id": worker_id})
     return [Cancel(*row) for row in await cursor.fetchall()]
+
+
+async def forget(connection: Connection, heeded: Sequence[Cancel]) -> None:
+    """Ask for these no more."""
+    await connection.execute(
+        queries.FORGET,
+        {
+            "resource_ids": [one.resource_id for one in heeded],
+            "terms": [one.term for one in heeded],
+        },
+    )

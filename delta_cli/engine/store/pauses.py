@@ -56,11 +56,10 @@ async def find(connection: Connection, scope: PauseScope, name: str) -> Pause | 
     return None if row is None else _pause(row)
 
 
-async def hand_over(connection: Connection, *, from_worker: int, to_worker: int) -> None:
-    """Let the pause of a worker follow it to its new id."""
-    await connection.execute(
-        queries.HAND_OVER, {"from_worker": from_worker, "to_worker": to_worker}
-    )
+async def hand_over(connection: Connection, *, from_workers: Sequence[int], to_worker: int) -> None:
+    """Let the pause of a worker follow it from any of its former ids to its new one."""
+    former = [str(one) for one in from_workers]
+    await connection.execute(queries.HAND_OVER, {"from_workers": former, "to_worker": to_worker})
 
 
 async def names(

@@ -95,11 +95,6 @@ async def report(connection: Connection, worker_id: int, reports: Sequence[Repor
     await connection.execute(queries.REPORT, _reported(worker_id, reports))
 
 
-async def await_claims(connection: Connection, worker_id: int) -> None:
-    """Until no claim of a worker under limits of the fleet is under way."""
-    await connection.execute(queries.AWAIT_CLAIMS, {"worker_id": worker_id})
-
-
 async def begin_pass(connection: Connection) -> None:
     """Wait for other passes to end; this one ends with the transaction."""
     await connection.execute(queries.BEGIN)

@@ -20,6 +20,8 @@ _LONGEST_DELAY: Final = timedelta(days=3_650)
 _PATIENCE: Final = "50ms"
 
 
+ClaimKey: TypeAlias = tuple[int, int]  # id and term of a resource
+
 #: The ids that a completion has written, each with in how many seconds it is due (None: never).
 Written: TypeAlias = Mapping[int, float | None]
 
@@ -162,33 +164,34 @@ async def release(connection: Connection, claims: Sequence[Resource[Any]]) -> se
 
 
 async def release_others(
-    connection: Connection, known: Callable[[], set[int]], *, worker_id: int
+    connection: Connection, known: Callable[[], set[ClaimKey]], *, worker_id: int
 ) -> int:
-    """Give back what a worker has claimed beyond the ids that it knows of.
+    """Give back what a worker has claimed beyond what it knows of, once the server claims no more.
 
     Returns how many are left because somebody holds their rows for the moment.
     """
+    await connection.execute(work.AWAIT_CLAIMS, {"worker_id": worker_id})
     cursor = await connection.execute(work.CLAIMS_OF, {"worker_id": worker_id})
-    claims: list[tuple[int, int]] = await cursor.fetchall()
+    claims: list[ClaimKey] = await cursor.fetchall()
     # Asked only now: what ends in the meantime is no claim any more, and its term refuses us.
     known_now = known()
-    unknown = [claim for claim in claims if claim[0] not in known_now]
+    unknown = [claim for claim in claims if claim not in known_now]
     released = await _release(connection, unknown) if unknown else set[int]()
     left_out = [claim for claim in unknown if claim[0] not in released]
     return len(await _still_held(connection, left_out)) if left_out else 0
 
 
-async def _release(connection: Connection, claims: Sequence[tuple[int, int]]) -> set[int]:
+async def _release(connection: Connection, claims: Sequence[ClaimKey]) -> set[int]:
     cursor = await connection.execute(work.RELEASE, _ids_and_terms(claims), binary=True)
     return {row[0] for row in await cursor.fetchall()}
 
 
-async def _still_held(connection: Connection, claims: Sequence[tuple[int, int]]) -> set[int]:
+async def _still_held(connection: Connection, claims: Sequence[ClaimKey]) -> set[int]:
     cursor = await connection.execute(work.STILL_HELD, _ids_and_terms(claims), binary=True)
     return {row[0] for row in await cursor.fetchall()}
 
 
-def _ids_and_terms(claims: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+def _ids_and_terms(claims: Sequence[ClaimKey]) -> dict[str, list[int]]:
     return {"ids": [claim_id for claim_id, _ in claims], "terms": [term for _, term in claims]}
 
 
