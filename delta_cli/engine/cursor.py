@@ -1,6 +1,7 @@
 """A named cursor: how far a subscription has come, kept in the database and written merged."""
 
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from delta_cli.engine.database import Database
@@ -17,13 +18,16 @@ class NamedCursor:
         #: All up to this id is handled.
         self.handled: int = 0
         self._database: Database = database
+        self._since: datetime = datetime.min.replace(tzinfo=UTC)  # when the name was set
         self._written: int = 0
         self._written_at: float = 0.0  # time.monotonic()
 
     async def open(self, position: int, *, anew: bool) -> int:
         """Where to go on; at `position` if the name is new or set `anew`."""
         async with self._database.connection() as connection:
-            stored = await subscriptions.open_cursor(connection, self.name, position, anew=anew)
+            stored, self._since = await subscriptions.open_cursor(
+                connection, self.name, position, anew=anew
+            )
         self.handled = self._written = stored
         return stored
 
@@ -39,5 +43,5 @@ class NamedCursor:
         if handled <= self._written:
             return
         async with self._database.connection() as connection:
-            await subscriptions.acknowledge(connection, self.name, handled)
+            await subscriptions.acknowledge(connection, self.name, handled, since=self._since)
         self._written, self._written_at = handled, time.monotonic()

@@ -121,9 +121,11 @@ class Control:
         ]
         if new:
             await quota.enroll(connection, worker.id, new)
-        changed = [report for report, grant in reports if grant and _differs(report, grant)]
-        if changed:
-            await quota.report(connection, worker.id, changed)
+        changed = [
+            (report, grant) for report, grant in reports if grant and _differs(report, grant)
+        ]
+        if changed and not await quota.report(connection, worker.id, changed):
+            worker.control_wake.set()  # look again
         slot_limits = {one.scope: one.slot_limit for one in of_fleet}
         lifted = None in slot_limits.values()
         moved = any(grant is None or _moves_slots(report, grant) for report, grant in reports)

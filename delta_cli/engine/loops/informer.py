@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from delta_cli.engine.cancelling import cancel_patiently
+from delta_cli.engine.cancelling import cancel_all, cancel_patiently
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import Connection, while_away
 from delta_cli.engine.errors import InvalidObject
@@ -30,8 +30,9 @@ from delta_cli.engine.telling import Facts
 
 log = logging.getLogger(__name__)
 
-#: Progress prolongs the lease; a run that shows none for this long is queued again.
+#: A run whose worker has not prolonged its lease for this long is queued again.
 INFORM_LEASE: Final = timedelta(minutes=2)
+_KEEP_INTERVAL_S: Final = INFORM_LEASE.total_seconds() / 4
 _PROGRESS_INTERVAL_S: Final = 1.0
 
 
@@ -104,6 +105,8 @@ class InformRunner:
         self._timeout: timedelta | None = limit_or_none(
             settings.inform_timeout, config.controller_inform_timeout
         )
+        self._patience: _Patience = _Patience(self._timeout)
+        self._is_lost: bool = False
         self._known_namespaces: frozenset[str] = frozenset()
         self._first_refusal: InvalidObject | None = None
         self._progress_at: float = time.monotonic()
@@ -116,6 +119,13 @@ class InformRunner:
 
     async def run(self) -> InformCounts:
         """List, store and end the run; never raises for what the informer does."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            return await self._list_and_end()
+        finally:
+            await cancel_all(keeping)
+
+    async def _list_and_end(self) -> InformCounts:
         try:
             failure = await self._list()
             counts = await self.stream.close()
@@ -133,8 +143,7 @@ class InformRunner:
 
     async def _list(self) -> Exception | None:
         """Feed the stream. Returns what the informer raised."""
-        run = self._run
-        patience = _Patience(self._timeout)
+        run, patience = self._run, self._patience
         try:
             async with patience.timeout:
                 source = self._worker.controllers.controller(run.kind).inform(run.options)
@@ -151,12 +160,21 @@ class InformRunner:
                             await self.stream.flush()
                         patience.renew()
         except TimeoutError as error:
+            if self._is_lost:
+                return _lost()
             if patience.timeout.expired():
                 return TimeoutError(f"inform() reported nothing for {patience.wait_s:g} s")
             return error
         except Exception as error:  # noqa: BLE001 - an informer may raise anything
             return error
         return None
+
+    async def _keep(self) -> None:
+        """Prolong the lease also while nothing is reported, until the run is ours no longer."""
+        while not self._is_lost:
+            await asyncio.sleep(_KEEP_INTERVAL_S)
+            self._is_lost = not await while_away("informer", self._record)
+        self._patience.end()
 
     async def _write(self, batch: list[Candidate], *, expect: Expectation) -> list[InformOutcome]:
         policy = InformPolicy(
@@ -278,6 +296,11 @@ class _Patience:
     def stop(self) -> None:
         """Wait for nothing until renewed."""
         self._move(None)
+
+    def end(self) -> None:
+        """Wait no longer, nor ever again."""
+        self.wait_s = None
+        self._move(asyncio.get_running_loop().time())
 
     def renew(self) -> None:
         """An object came: wait afresh for the next. Moving a timer costs, so not every time."""

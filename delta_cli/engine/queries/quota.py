@@ -45,7 +45,8 @@ on conflict (worker_id, scope, name) do nothing
 """
 
 # A worker says what it could use and what it holds, and gives back what it holds no longer beyond
-# its target. It has stopped claiming beyond `kept` before.
+# its target. It has stopped claiming beyond `kept` before. A report that comes so late that the
+# grant has been changed meanwhile counts no more: more may be used of it by now.
 REPORT: Final[LiteralString] = """
 update delta_grant as own
 set capacity = report.capacity,
@@ -53,11 +54,14 @@ set capacity = report.capacity,
     granted = least(own.granted, report.kept),
     updated_at = now()
 from unnest(
-    %(scopes)s::text[], %(names)s::text[], %(capacities)s::int[], %(used)s::int[], %(kept)s::int[]
-) as report(scope, name, capacity, used, kept)
+    %(scopes)s::text[], %(names)s::text[], %(capacities)s::int[], %(used)s::int[], %(kept)s::int[],
+    %(seen_granted)s::int[], %(seen_target)s::int[]
+) as report(scope, name, capacity, used, kept, seen_granted, seen_target)
 where own.worker_id = %(worker_id)s
 and own.scope = report.scope
 and own.name = report.name
+and own.granted = report.seen_granted
+and own.target = report.seen_target
 """
 
 # One pass at a time. Nobody waits long for another, the server ends a pass whose process is frozen,

@@ -90,9 +90,21 @@ async def enroll(connection: Connection, worker_id: int, reports: Sequence[Repor
     await connection.execute(queries.ENROLL, _reported(worker_id, reports))
 
 
-async def report(connection: Connection, worker_id: int, reports: Sequence[Report]) -> None:
-    """Say what is used, and give back what is not kept."""
-    await connection.execute(queries.REPORT, _reported(worker_id, reports))
+async def report(
+    connection: Connection, worker_id: int, reports: Sequence[tuple[Report, Grant]]
+) -> bool:
+    """Say what is used, and give back what is not kept, of grants that are as they were seen.
+
+    False when one was not.
+    """
+    grants = [grant for _, grant in reports]
+    parameters = _reported(worker_id, [report for report, _ in reports])
+    parameters |= {
+        "seen_granted": [grant.granted for grant in grants],
+        "seen_target": [grant.target for grant in grants],
+    }
+    cursor = await connection.execute(queries.REPORT, parameters)
+    return cursor.rowcount == len(reports)
 
 
 async def begin_pass(connection: Connection) -> None:

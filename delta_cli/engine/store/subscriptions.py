@@ -1,5 +1,7 @@
 """Named cursors of the log."""
 
+from datetime import datetime
+
 from psycopg.rows import class_row
 
 from delta_cli.engine.database import Connection
@@ -8,17 +10,22 @@ from delta_cli.engine.model.event import SubscriptionRow
 from delta_cli.engine.queries import subscription as queries
 
 
-async def open_cursor(connection: Connection, name: str, position: int, *, anew: bool) -> int:
-    """Where a name goes on: at `position` if it is new, or set `anew`."""
+async def open_cursor(
+    connection: Connection, name: str, position: int, *, anew: bool
+) -> tuple[int, datetime]:
+    """Where a name goes on: at `position` if it is new, or set `anew`; and since when it exists."""
     parameters = {"name": name, "position": position, "anew": anew}
     row = await (await connection.execute(queries.OPEN, parameters)).fetchone()
     assert row is not None
-    return row[0]
+    return row[0], row[1]
 
 
-async def acknowledge(connection: Connection, name: str, position: int) -> None:
-    """All up to an id is handled. Raises NotFound when the name has been removed."""
-    parameters = {"name": name, "position": position}
+async def acknowledge(connection: Connection, name: str, position: int, *, since: datetime) -> None:
+    """All up to an id is handled, unless the name was set anew after `since`.
+
+    Raises NotFound when the name has been removed.
+    """
+    parameters = {"name": name, "position": position, "since": since}
     if await (await connection.execute(queries.ACKNOWLEDGE, parameters)).fetchone() is None:
         raise _not_found(name)
 
