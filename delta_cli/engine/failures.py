@@ -29,7 +29,9 @@ def message_of(error: BaseException) -> str:
         return _message_of_group(error)
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is still an error
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - an exception whose text cannot be had is still an error
         text = ""
     return _storable(text[:_MOST_MASKED])[:_MOST_MESSAGE] or type(error).__name__
 

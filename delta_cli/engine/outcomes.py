@@ -46,15 +46,50 @@ def outcome_of(
     backoff: RetryPolicy,
     worker_id: int,
 ) -> Outcome:
-    """What is written of a work that returned, or raised; failures are also logged."""
+    """What is written of a work that returned, or raised; failures are also logged.
+
+    Never raises what a user's error or retry policy raises when it is asked.
+    """
     if error is None:
         return Outcome(claim, _SUCCESS, EventCategory.OBJECT_SYNCED, duration_ms)
-    error = _signal_in(error)
+    try:
+        told = _told_in(error)
+        return _signalled(claim, told, duration_ms) or _failed(
+            claim, told, duration_ms, backoff=backoff, worker_id=worker_id
+        )
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - it is the user's code that is asked
+        unreadable = RuntimeError(
+            f"{type(error).__name__} cannot be read: {description_of(raised)}"
+        )
+        unreadable.__cause__ = raised
+        return _failed(claim, unreadable, duration_ms, backoff=backoff, worker_id=worker_id)
+
+
+def put_off(claim: Resource[Any]) -> Outcome:
+    """What is written of a claim that cannot be worked yet: the attempt does not count."""
+    return Outcome(claim, landing_after_snooze(claim.attempt, _PUT_OFF), None, 0.0)
+
+
+def _signalled(claim: Resource[Any], error: BaseException, duration_ms: float) -> Outcome | None:
+    """What is written of a signal that is no failure."""
     if isinstance(error, Snooze):
         return Outcome(claim, landing_after_snooze(claim.attempt, error.delay), None, duration_ms)
     if isinstance(error, ResourceDelete):
         gone = landing_after_delete(claim.attempt)
         return Outcome(claim, gone, EventCategory.OBJECT_DELETED, duration_ms)
+    return None
+
+
+def _failed(
+    claim: Resource[Any],
+    error: BaseException,
+    duration_ms: float,
+    *,
+    backoff: RetryPolicy,
+    worker_id: int,
+) -> Outcome:
     landing = landing_after_failure(
         claim.attempt,
         claim.max_attempts,
@@ -69,24 +104,39 @@ def outcome_of(
     return Outcome(claim, landing, category, duration_ms, kept, actor, message)
 
 
-def put_off(claim: Resource[Any]) -> Outcome:
-    """What is written of a claim that cannot be worked yet: the attempt does not count."""
-    return Outcome(claim, landing_after_snooze(claim.attempt, _PUT_OFF), None, 0.0)
-
-
-def _signal_in(error: BaseException) -> BaseException:
+def _told_in(error: BaseException) -> BaseException:
     """Of a group of nothing but signals, as of a task group, the one that counts; else the error.
 
     What ends the resource wins over what puts it off, and of that the longest.
     """
     if not isinstance(error, BaseExceptionGroup):
-        return error
+        return _whole(error)
     signals: list[Permanent | ResourceDelete | Snooze] = []
     for leaf in leaves_of(error):
-        if not isinstance(leaf, Permanent | ResourceDelete | Snooze):
+        whole = _whole(leaf)
+        if not isinstance(whole, Permanent | ResourceDelete | Snooze):
             return error
-        signals.append(leaf)
+        signals.append(whole)
     return min(signals, key=_rank)
+
+
+def _whole(error: BaseException) -> BaseException:
+    """The error; instead of a snooze without a good delay, which nobody can heed, one that says so.
+
+    A subclass may have an `__init__` of its own that never calls the one of Snooze.
+    """
+    if not isinstance(error, Snooze):
+        return error
+    delay: object = getattr(error, "delay", None)
+    if isinstance(delay, timedelta) and delay >= timedelta(0):
+        return error
+    name = type(error).__name__
+    broken = TypeError(
+        f"{name}.delay must be a timedelta that is not negative, got {delay!r}: "
+        "the __init__ of a subclass of Snooze must call super().__init__(delay)"
+    )
+    broken.__cause__ = error
+    return broken
 
 
 def _rank(signal: Permanent | ResourceDelete | Snooze) -> tuple[int, timedelta]:

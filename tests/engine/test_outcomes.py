@@ -1,9 +1,10 @@
 """What is written of a work that raised several errors at once, as a task group does."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import pytest
 
@@ -60,6 +61,62 @@ def test_a_signal_beside_another_error_is_a_failure_of_both(signal: Exception) -
     kept = json.loads(failed.error or "")
     assert kept["error"] == "ExceptionGroup"
     assert kept["message"] == f"2 errors: {type(signal).__name__}: {signal}; KeyError: 'b'"
+
+
+class RateLimited(Snooze):
+    """Sets what it is given, and forgets the `__init__` of Snooze."""
+
+    def __init__(self, **fields: object) -> None:
+        vars(self).update(fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"delay": None}, {"delay": 5}, {"delay": seconds(-1)}])
+@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: group(error, CLOSED)])
+def test_a_snooze_without_a_good_delay_is_a_failure(
+    fields: dict[str, object], wrap: Callable[[BaseException], BaseException]
+) -> None:
+    failed = outcome(wrap(RateLimited(**fields)))
+    assert (failed.landing.state, failed.landing.due_in) == ("failed", Constant().delay(1, CLOSED))
+    assert "RateLimited" in (failed.error or "")
+
+
+def test_a_snooze_without_a_delay_says_what_its_class_forgets() -> None:
+    message = outcome(RateLimited()).message or ""
+    assert message.startswith("RateLimited.delay must be a timedelta")
+    assert message.endswith("must call super().__init__(delay)")
+
+
+class Unreadable(Exception):
+    """Raises what it is given as soon as it is asked what it says."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__()
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+
+class UnreadableSnooze(Snooze):
+    """Has no delay, and raises what it is given as soon as it is asked for it."""
+
+    def __init__(self, raised: BaseException) -> None:
+        self.raised = raised
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise self.raised
+
+
+@pytest.mark.parametrize("unreadable", [Unreadable, UnreadableSnooze])
+@pytest.mark.parametrize(
+    "raised", [ValueError("a"), asyncio.CancelledError(), SystemExit(3), GeneratorExit()]
+)
+def test_an_error_that_raises_when_it_is_asked_is_a_failure(
+    unreadable: Callable[[BaseException], BaseException], raised: BaseException
+) -> None:
+    failed = outcome(unreadable(raised))
+    assert (failed.landing.state, failed.landing.due_in) == ("failed", Constant().delay(1, CLOSED))
+    assert "Unreadable" in (failed.message or "")
 
 
 def test_a_group_says_what_its_leaves_say() -> None:
