@@ -8,7 +8,7 @@ keys and sets. An object that `encode` lets through can be decoded again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
@@ -353,7 +353,15 @@ def _created_at(obj: object) -> datetime | None:
             field="created_at",
             hint="use datetime.now(UTC), or .replace(tzinfo=...)",
         )
-    return value
+    try:
+        # Stored with its offset, the ends of the calendar would be told back as years 0 and 10000.
+        return value.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise InvalidObject(
+            f"created_at is not within the years 1 to 9999 in UTC: {value.isoformat()}",
+            field="created_at",
+            hint="give None where there is no such time",
+        ) from error
 
 
 def _own_opts(obj: object) -> InformOpts:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, StrEnum
 from hashlib import sha256
@@ -257,6 +257,11 @@ def test_created_at_is_a_field_a_property_or_a_method():
     assert ObjectType(Made).encode(Made("1", at)).created_at == at
     assert ObjectType(Made).encode(Made("1", None)).created_at is None
     assert ObjectType(MadeLater).encode(MadeLater()).created_at == at
+    # Postgres takes no offset beyond 16 hours, Python does.
+    far = at.astimezone(timezone(timedelta(hours=-23, microseconds=1)))
+    told = ObjectType(Made).encode(Made("1", far)).created_at
+    assert told is not None
+    assert (told, told.utcoffset()) == (at, timedelta(0))
 
 
 def test_options_given_beat_those_of_the_object():

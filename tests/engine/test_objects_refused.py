@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import count
 from typing import Any, ClassVar, Literal
 
@@ -216,6 +216,14 @@ def test_an_object_of_another_class():
     [
         (datetime(2024, 1, 1), "created_at has no time zone: 2024-01-01T00:00:00"),  # noqa: DTZ001
         (date(2024, 1, 1), "created_at is a value of type date, not a datetime"),
+        (
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
+            "created_at is not within the years 1 to 9999 in UTC: 9999-12-31T23:59:59.999999-05:00",
+        ),
+        (
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+            "created_at is not within the years 1 to 9999 in UTC: 0001-01-01T00:00:00+14:00",
+        ),
         ("2024", "created_at is a value of type str, not a datetime"),
         (0, "created_at is a value of type int, not a datetime"),
     ],
