@@ -183,7 +183,9 @@ def _delay(backoff: RetryPolicy, attempt: int, error: BaseException) -> timedelt
             Facts(repr(delay)),
             extra={"component": "executor", "delay": repr(delay)},
         )
-    except Exception as raised:  # noqa: BLE001 - it is the user's code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - it is the user's code, and awaits nothing
         log.error(  # noqa: TRY400 - a traceback is not masked
             "retry policy raised: %s",
             Facts(description_of(raised)),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import pytest
@@ -24,6 +25,7 @@ def outcome(error: BaseException) -> Outcome:
     return outcome_of(claimed(1), error, 1.0, backoff=Constant(), worker_id=1)
 
 
+RAISED = [ValueError("a"), asyncio.CancelledError(), SystemExit(3), GeneratorExit()]
 GONE, CLOSED = ResourceDelete("gone"), Permanent("card is closed")
 
 
@@ -108,15 +110,36 @@ class UnreadableSnooze(Snooze):
 
 
 @pytest.mark.parametrize("unreadable", [Unreadable, UnreadableSnooze])
-@pytest.mark.parametrize(
-    "raised", [ValueError("a"), asyncio.CancelledError(), SystemExit(3), GeneratorExit()]
-)
+@pytest.mark.parametrize("raised", RAISED)
 def test_an_error_that_raises_when_it_is_asked_is_a_failure(
     unreadable: Callable[[BaseException], BaseException], raised: BaseException
 ) -> None:
     failed = outcome(unreadable(raised))
     assert (failed.landing.state, failed.landing.due_in) == ("failed", Constant().delay(1, CLOSED))
     assert "Unreadable" in (failed.message or "")
+
+
+@dataclass(frozen=True)
+class Raising:
+    """A retry policy that raises: what it is given, or the error that it is asked about."""
+
+    raised: BaseException | None = None
+
+    def delay(self, attempt: int, error: BaseException) -> NoReturn:
+        raise self.raised or error
+
+
+@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize("is_the_error", [False, True])
+def test_a_retry_policy_that_raises_does_not_lose_the_outcome(
+    caplog: pytest.LogCaptureFixture, raised: BaseException, is_the_error: bool
+) -> None:
+    error = raised if is_the_error else KeyError("b")
+    policy = Raising(None if is_the_error else raised)
+    failed = outcome_of(claimed(1), error, 1.0, backoff=policy, worker_id=1)
+    assert (failed.landing.state, failed.landing.due_in) == ("failed", seconds(60))
+    assert json.loads(failed.error or "")["error"] == type(error).__name__
+    assert caplog.messages[0].startswith(f"retry policy raised: {type(raised).__name__}")
 
 
 def test_a_group_says_what_its_leaves_say() -> None:
