@@ -107,6 +107,40 @@ async def test_a_first_listing_that_fails_leaves_no_mark(dsn: str, observer: Obs
     assert listing.after == [None, None]
 
 
+ZERO = datetime.min.replace(tzinfo=UTC)  # Go's and .NET's time that was never set
+
+
+async def test_a_mark_that_would_lie_before_the_calendar_is_none(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(Dated("a", 0, ZERO))
+    async with listing_client(dsn, listing) as client:
+        for _ in range(2):
+            assert (await run(client)).state == "succeeded"
+            assert await watermark(observer) is None
+        listing.reports = (dated("b", 1),)
+        assert (await run(client)).state == "succeeded"
+        listing.reports = (Dated("a", 1, ZERO),)
+        assert (await run(client)).counts.updated == 1
+    assert listing.after == [None, None, None, MORNING + timedelta(hours=1) - OVERLAP]
+    assert await watermark(observer) == listing.after[-1]
+
+
+async def test_a_stored_mark_before_the_calendar_is_read_as_none_and_gone_after_the_next_run(
+    dsn: str, observer: Observer
+) -> None:
+    listing = Listing(Dated("a", 0, ZERO))
+    async with listing_client(dsn, listing) as client:
+        await observer.do(
+            "update delta_controller set last_inform_time = '0001-12-31 23:59:00+00 BC'"
+        )
+        (told,) = await client.control.controllers()
+        assert told.last_inform_time is None
+        assert (await run(client)).state == "succeeded"
+    assert listing.after == [None]
+    assert await watermark(observer) is None
+
+
 async def test_a_listing_of_2500_objects_that_fails_keeps_them_all(
     dsn: str, observer: Observer
 ) -> None:

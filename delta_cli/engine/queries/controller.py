@@ -55,12 +55,14 @@ KINDS: Final[LiteralString] = """
 select kind from delta_controller order by kind
 """
 
-# The same with their settings, and how their informers fare.
+# The same with their settings, and how their informers fare. A watermark before the calendar of
+# Python is none.
 LIST: Final[LiteralString] = """
 select
     kind,
     extract(epoch from inform_interval)::float8 as inform_interval_s,
-    last_inform_time,
+    case when last_inform_time >= '0001-01-02 00:00:00+00' then last_inform_time end
+        as last_inform_time,
     inform_due_at,
     inform_failures,
     parallelism,

@@ -37,6 +37,7 @@ returning
 """
 
 # Start the oldest queued run of one of these kinds that is not running already, nor paused.
+# A watermark before the calendar of Python is none: the run lists everything.
 CLAIM: Final[LiteralString] = """
 update delta_inform
 set state = 'running',
@@ -67,7 +68,11 @@ where id = (
 )
 returning
     id, kind, options, requested_by,
-    (select last_inform_time from delta_controller where kind = delta_inform.kind) as watermark
+    (
+        select last_inform_time
+        from delta_controller
+        where kind = delta_inform.kind and last_inform_time >= '0001-01-02 00:00:00+00'
+    ) as watermark
 """
 
 # Prolong a running run and show its progress; no row: the run is ours no longer.
@@ -94,7 +99,8 @@ for share
 """
 
 # A run ended well: move the watermark, never past the database's clock, nor for a run that listed
-# or stored only a part. Its error says what was refused.
+# or stored only a part. Its error says what was refused. Where the overlap leads out of Python's
+# calendar, in whatever time zone, there is no watermark: nothing is newer than everything.
 SUCCEED: Final[LiteralString] = """
 with ended as (
     update delta_inform
@@ -104,10 +110,14 @@ with ended as (
 )
 update delta_controller
 set last_inform_time = case
-        when %(complete)s then greatest(
-            last_inform_time,
-            least(coalesce(%(newest)s::timestamptz, ended.started_at), now())
-                - %(overlap)s::interval
+        when %(complete)s then (
+            select max(mark)
+            from unnest(array[
+                last_inform_time,
+                least(coalesce(%(newest)s::timestamptz, ended.started_at), now())
+                    - %(overlap)s::interval
+            ]) as mark
+            where mark >= '0001-01-02 00:00:00+00'
         )
         else last_inform_time
     end,
