@@ -311,11 +311,11 @@ class Runtime:
 
     async def _begin_anew(self) -> None:
         """The fleet gave this worker up: its claims are others' now. Go on under a new identity."""
-        with self._claimer.suspended():
-            async with self._control.suspended():
-                self._executor.abandon()
-                self._completer.forget()
-                await self._register()
+        self.worker.given_up = self.worker.id
+        async with self._control.suspended():
+            self._executor.abandon()
+            self._completer.forget()
+            await self._register()
         self.worker.work_wake.set()
 
     def _hook_up_listener(self) -> Callable[[], None]:

@@ -32,6 +32,7 @@ class Worker:
     namespaces: Sequence[str] | None
     slots: Slots
     id: int = 0
+    given_up: int = 0  # the id under which the fleet has given this worker up
     draining: bool = False
     starved: bool = False  # rows are due, but claims wait for slots or for the completer
     owes: bool = False  # the control waits for claims to be heard of, or for works to end
@@ -51,6 +52,11 @@ class Worker:
     def kinds(self) -> list[str]:
         """The kinds that this worker works."""
         return list(self.controllers)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its claims are others' by now, and it has no other id yet to go on under."""
+        return self.given_up == self.id != 0
 
     @property
     def just_reconnected(self) -> bool:

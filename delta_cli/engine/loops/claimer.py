@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from delta_cli.engine.config import limit_or_none
@@ -52,7 +51,6 @@ class Claimer:
         self._hungry: list[Lane] = []  # lanes with more due rows than were claimed
         self._looked: float = 0.0  # time.monotonic() of the last look at all lanes
         self._unheard: bool = False  # a claim broke off: it may have been committed all the same
-        self._is_suspended: bool = False
         self._leases_s: dict[str, float | None] = {
             kind: self._lease_of(kind) for kind in worker.controllers
         }
@@ -77,15 +75,6 @@ class Claimer:
             if worker.starved:
                 await asyncio.sleep(_GATHER_S)
 
-    @contextmanager
-    def suspended(self) -> Iterator[None]:
-        """Claim nothing, until the worker has another id; what comes meanwhile is not worked."""
-        self._is_suspended = True
-        try:
-            yield
-        finally:
-            self._is_suspended = False
-
     async def settle(self) -> None:
         """Give back what a claim took that was not heard of."""
         try:
@@ -102,9 +91,9 @@ class Claimer:
 
     async def claim_once(self) -> float:
         """Claim one batch. Returns how long there is nothing to do unless woken, in seconds."""
-        if self._is_suspended:
-            return self._poll_s
         worker = self._worker
+        if worker.is_given_up:
+            return self._poll_s
         async with self._connection.use() as connection:
             await self._hear(connection)
             if not self._follow_hints() and self._must_look():
@@ -118,7 +107,7 @@ class Claimer:
             unwritten = self._unwritten() if worker.slots.has_fleet_limits else ()
             shares = worker.slots.allocate(self._hungry, CLAIM_BATCH, unwritten)
             worker.starved = not shares
-            if not shares or worker.draining or self._is_suspended:
+            if not shares or worker.draining or worker.is_given_up:
                 return self._poll_s
             worker_id, unheard = worker.id, self._unheard
             self._unheard = True
@@ -135,8 +124,8 @@ class Claimer:
         worker.slots.settle(shares)
         if worker.owes:
             worker.control_wake.set()
-        if self._is_suspended or worker.id != worker_id:
-            return 0.0  # the fleet has given that one up: its claims are for the rescue
+        if worker.is_given_up or worker.id != worker_id:
+            return 0.0  # these claims are for the rescue
         if claimed:
             worker.idle.clear()
             self._submit(claimed)

@@ -40,7 +40,6 @@ class Control:
         self._slot_limits: dict[Scope, int | None] = {}  # those of the fleet, as last seen
         self._looking: asyncio.Lock = asyncio.Lock()
         self._heeded: set[Cancel] = set()  # and perhaps still asked for
-        self._former: int | None = None  # the worker's id whose claims are others' by now
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -54,7 +53,7 @@ class Control:
         """Follow what is set now, tell what is used, and cancel what is to be cancelled."""
         worker = self._worker
         async with self._looking, worker.database.connection() as connection:
-            if worker.id == self._former:
+            if worker.is_given_up:
                 return  # what is pending under it is not known here any more
             of_fleet = await self._follow_limits(connection, worker.id)
             await self._tell(connection, of_fleet)
@@ -88,7 +87,6 @@ class Control:
         Meanwhile its claims are forgotten here; in the database they are pending for a while.
         """
         async with self._looking:
-            self._former = self._worker.id
             self._worker.slots.close_fleet()
             yield
 
