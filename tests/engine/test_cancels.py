@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ from tests.support.engine import (
     seconds,
     working,
 )
+from tests.support.executing import Executing, claimed
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
 
@@ -265,12 +266,6 @@ async def test_a_request_that_nobody_took_is_forgotten(dsn: str, observer: Obser
         assert await observer.rows("select resource_id from delta_cancel") == [(78,)]
 
 
-def claimed(claim_id: int, *, term: int) -> Resource[Any]:
-    now = datetime.now(UTC)
-    row = (claim_id, "default", "item", f"item-{claim_id}", 1, None, term, 1, 10, 0, 1, now, now)
-    return Resource.from_claim((*row, None, None, None, None, None, '{"key": "a"}', None))
-
-
 def executor_of(slots: Slots, outcomes: list[Outcome]) -> Executor:
     controllers = Controllers([item_controller(Stage().work, parallelism=3)])
     worker = Worker(Database(""), Config(), controllers, None, slots)
@@ -310,3 +305,19 @@ def test_of_cancels_that_come_for_nothing_the_oldest_are_forgotten() -> None:
         executor.cancel(number, 1, "ann")
     executor.submit([claimed(number, term=1) for number in range(200)])
     assert {outcome.claim.id for outcome in outcomes} == set(range(100, 200))
+
+
+@pytest.mark.parametrize("why", ["time limit", "operator"])
+async def test_the_claim_of_an_interrupted_work_is_known_until_its_outcome_is_put(why: str) -> None:
+    stage = Stage()
+    limit = seconds(0.05 if why == "time limit" else 0)
+    executing = Executing(item_controller(stage.work, work_timeout=limit))
+    async with executing.running() as executor, asyncio.timeout(30):
+        executor.submit([claimed(1)])
+        if why == "operator":
+            await eventually(lambda: stage.running)
+            executor.cancel(1, 1, "ann")
+        while not executing.outcomes:
+            assert executor.claims == {(1, 1)}
+            await asyncio.sleep(0)  # each turn of the event loop
+        assert executor.claims == set()

@@ -57,10 +57,12 @@ class _Runner:
 
     `interrupted` is why its work was cancelled, which counts whatever the work makes of that;
     `asked` is how often, where it was. `abandoned`: its work is over, though it may still run.
+    `ending` is the claim whose work is over and whose outcome is not put yet.
     """
 
     task: asyncio.Task[None] | None = None
     claim: Resource[Any] | None = None
+    ending: Resource[Any] | None = None
     deadline: float | None = None
     interrupted: Exception | None = None
     asked: int = 0
@@ -99,13 +101,11 @@ class Executor:
 
     @property
     def claims(self) -> set[ClaimKey]:
-        """The claims whose works are queued or running, and not over yet."""
-        running = {
-            (runner.claim.id, runner.claim.term)
-            for runner in self._runners
-            if runner.claim is not None and not runner.abandoned
-        }
-        return running | {(claim.id, claim.term) for claim in self._queue}
+        """The claims whose works are queued or running, or whose outcomes are not put yet."""
+        running = [runner.claim for runner in self._runners if not runner.abandoned]
+        ending = [runner.ending for runner in self._runners]
+        known = (*running, *ending, *self._queue)
+        return {(claim.id, claim.term) for claim in known if claim is not None}
 
     @property
     def stuck_threads(self) -> int:
@@ -295,7 +295,11 @@ class Executor:
         if runner.abandoned:
             return  # given back already, and its slot seen to
         if runner.interrupted is not None:
-            await self._let_interrupt_pass()
+            runner.ending = claim  # nobody may cancel it any more, nor take it for unknown
+            try:
+                await self._let_interrupt_pass()
+            finally:
+                runner.ending = None
             error = runner.interrupted
         thread = runner.thread
         if thread is None or thread.done():
