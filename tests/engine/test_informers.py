@@ -1,7 +1,8 @@
 """Whatever an informer does, the worker goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,6 +49,66 @@ async def test_a_failure_that_cannot_be_told_ends_its_run_and_not_the_worker(
         found = await eventually(ended)
         assert (found.state, found.error) == ("failed", told)
         await observer.until_state("a", "synced")
+
+
+async def cancelled_from_within() -> None:
+    inner = asyncio.create_task(asyncio.sleep(60))
+    inner.cancel()
+    await inner
+
+
+async def raising(failure: BaseException) -> None:
+    raise failure
+
+
+FROM_WITHIN = "RuntimeError: inform() was cancelled from within"
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        (partial(raising, SystemExit(3)), "SystemExit: 3"),
+        (partial(raising, GeneratorExit("no")), "GeneratorExit: no"),
+        (partial(raising, asyncio.CancelledError()), FROM_WITHIN),
+        (cancelled_from_within, FROM_WITHIN),
+    ],
+    ids=["exit", "generator's exit", "cancelled", "cancelled task"],
+)
+async def test_what_ends_a_program_or_a_task_fails_the_run_and_its_worker_goes_on(
+    dsn: str, observer: Observer, ending: Callable[[], Awaitable[None]], told: str
+) -> None:
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        yield Item("a")
+        await ending()
+
+    controller = item_controller(Stage(opened=True).work, inform=inform)
+    async with working(dsn, controller) as client:
+        run = await client.schedule_inform("item")
+
+        async def ended() -> Any:
+            found = await client.inform_run(run.id)
+            return found if found.finished_at else None
+
+        found = await eventually(ended)
+        assert (found.state, found.error, found.counts.created) == ("failed", told, 1)
+        assert await observer.value("select inform_failures from delta_controller") == 1
+        await observer.until_state("a", "synced")
+        here = await client.schedule_inform("item", run_foreground=True)
+        assert (here.state, here.error) == ("failed", told)
+
+
+@pytest.mark.parametrize("failure", [SystemExit(3)], ids=["exit"])
+async def test_what_ends_a_program_fails_the_run_of_a_plain_informer_too(
+    dsn: str, failure: BaseException
+) -> None:
+    def inform(options: InformOptions) -> Iterator[Item]:
+        yield Item("a")
+        raise failure
+
+    controller = item_controller(Stage(opened=True).work, inform=inform)
+    async with working(dsn, controller) as client:
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert (run.state, run.error) == ("failed", f"{type(failure).__name__}: 3")
 
 
 @pytest.mark.parametrize("progress_interval_s", [0.0, 1_000.0], ids=["told", "while it stores"])

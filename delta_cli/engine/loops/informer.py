@@ -13,7 +13,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from delta_cli.engine.cancelling import cancel_all, cancel_patiently
+from delta_cli.engine.cancelling import (
+    cancel_all,
+    cancel_patiently,
+    is_asked_to_end,
+    is_running,
+)
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.database import Connection, while_away
 from delta_cli.engine.errors import InvalidObject
@@ -141,33 +146,45 @@ class InformRunner:
         self._log_end(failure, refusals)
         return counts
 
-    async def _list(self) -> Exception | None:
+    async def _list(self) -> BaseException | None:
         """Feed the stream. Returns what the informer raised."""
-        run, patience = self._run, self._patience
+        patience, task = self._patience, asyncio.current_task()
         try:
             async with patience.timeout:
-                source = self._worker.controllers.controller(run.kind).inform(run.options)
-                reported = objects_of(source, in_thread=True, named="inform()")
-                async with aclosing(reported) as objects:
-                    taken = 0
-                    async for obj in objects:
-                        await self.stream.take(obj)
-                        taken += 1
-                        if run.options.limit is not None and taken >= run.options.limit:
-                            break
-                        if self.stream.is_due:
-                            patience.stop()
-                            await self.stream.flush()
-                        patience.renew()
+                await self._take_all()
         except TimeoutError as error:
             if self._is_lost:
                 return _lost()
             if patience.timeout.expired():
                 return TimeoutError(f"inform() reported nothing for {patience.wait_s:g} s")
             return error
-        except Exception as error:  # noqa: BLE001 - an informer may raise anything
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            return RuntimeError("inform() was cancelled from within")
+        except GeneratorExit as error:
+            if not is_running(task):
+                raise  # the run itself is being removed, and can await nothing more
+            return error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an informer may raise anything
             return error
         return None
+
+    async def _take_all(self) -> None:
+        run, patience = self._run, self._patience
+        source = self._worker.controllers.controller(run.kind).inform(run.options)
+        reported = objects_of(source, in_thread=True, named="inform()")
+        async with aclosing(reported) as objects:
+            taken = 0
+            async for obj in objects:
+                await self.stream.take(obj)
+                taken += 1
+                if run.options.limit is not None and taken >= run.options.limit:
+                    break
+                if self.stream.is_due:
+                    patience.stop()
+                    await self.stream.flush()
+                patience.renew()
 
     async def _keep(self) -> None:
         """Prolong the lease also while nothing is reported, until the run is ours no longer."""
@@ -228,7 +245,7 @@ class InformRunner:
                 counts=self.stream.counts,
             )
 
-    async def _end(self, failure: Exception | None, refusals: InvalidObject | None) -> None:
+    async def _end(self, failure: BaseException | None, refusals: InvalidObject | None) -> None:
         worker = self._worker
         await self._record()
         async with worker.database.connection() as connection:
@@ -255,7 +272,7 @@ class InformRunner:
             extra={"component": "informer", "kind": self._run.kind, "error": error.message},
         )
 
-    def _log_end(self, failure: Exception | None, refusals: InvalidObject | None) -> None:
+    def _log_end(self, failure: BaseException | None, refusals: InvalidObject | None) -> None:
         fields = {"component": "informer", "kind": self._run.kind, "run": self._run.id}
         fields |= {"seen": self.stream.counts.seen}
         if failure is not None:
