@@ -14,6 +14,7 @@ from delta_cli.engine.schema.names import check_schema_name, default_schema
 from delta_cli.engine.settings import (
     DEFAULT_MAX_ATTEMPTS,
     NamespaceConfig,
+    check_durations,
     check_limit,
     check_namespace,
     check_not_negative,
@@ -38,7 +39,7 @@ class Config:
     take to report its next object. `poll_only` does without LISTEN; `direct_dsn` is the server
     itself where the DSN leads to a pooler such as PgBouncer: what needs a session of its own,
     LISTEN and the locks of ticks, goes there; without it Delta polls. `notify` off: no hints are
-    sent, workers find new rows by polling.
+    sent, workers find new rows by polling. Durations are at most 36,500 days.
     """
 
     controllers: Sequence[Controller[Any]] = ()
@@ -74,6 +75,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_durations(self)
         check_schema_name(self.schema)
         Controllers(self.controllers)
         check_ticks(self.ticks, self.schema)

@@ -5,7 +5,7 @@ Special values are upstream's: `None` inherits, zero or a negative duration swit
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -17,6 +17,8 @@ DEFAULT_NAMESPACE: Final = "default"
 DEFAULT_MAX_ATTEMPTS: Final = 10
 DEFAULT_PRIORITY: Final = 1
 MAX_LIMIT: Final = 10_000
+#: Passes and watermarks reckon from now: beyond this the calendar of Python or Postgres ends.
+LONGEST_DURATION: Final = timedelta(days=36_500)
 OBJECT_ID_MAX_LENGTH: Final = 254
 KIND_MAX_LENGTH: Final = 127
 NAMESPACE_MAX_LENGTH: Final = 64
@@ -89,6 +91,17 @@ def check_positive(name: str, value: timedelta) -> None:
     """Refuse a duration of zero or less where it has no meaning."""
     if value <= timedelta(0):
         raise ConfigError(f"{name} must be longer than zero, got {value.total_seconds():g} s")
+
+
+def check_durations(settings: Any, *, of: str = "", way_out: str | None = None) -> None:
+    """Refuse settings of which a duration, negative or not, leads beyond the calendar."""
+    for name in (one.name for one in fields(settings)):
+        value = getattr(settings, name)
+        if isinstance(value, timedelta) and abs(value) > LONGEST_DURATION:
+            raise ConfigError(
+                f"{name}{of} must be at most {LONGEST_DURATION.days} days, got {value.days} days",
+                hint=way_out or f"what switches it off is told of {type(settings).__name__}",
+            )
 
 
 def check_zoned(name: str, value: datetime) -> None:
@@ -180,7 +193,8 @@ class ObjectSettings:
 
     `parallelism` limits works of this kind in one process, `fleet_parallelism` across all.
     `inform_interval` zero or negative: never on its own. `work_timeout` and `inform_timeout`
-    zero or negative: no limit. `inform_overlap` is taken off the watermark of each run.
+    zero or negative: no limit. `inform_overlap` is taken off the watermark of each run. Durations
+    are at most 36,500 days.
     """
 
     parallelism: int = 1
@@ -193,6 +207,7 @@ class ObjectSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_durations(self)
         check_limit("parallelism", self.parallelism)
         check_limit("fleet_parallelism", self.fleet_parallelism)
         check_limit("max_attempts", self.max_attempts)

@@ -1,6 +1,7 @@
 """Settings are checked where they are given, with a message that names the value."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,29 @@ def test_bad_inform_opts(make: Callable[[], object], message: str):
 def test_bad_settings(make: Callable[[], object], message: str):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def durations(cls: type[Any]) -> list[str]:
+    return [one.name for one in fields(cls) if timedelta.__name__ in str(one.type)]
+
+
+@pytest.mark.parametrize("beyond", [timedelta.max, timedelta.min, timedelta(36_500, 1)])
+@pytest.mark.parametrize(
+    ("cls", "name"), [(cls, name) for cls in (Config, ObjectSettings) for name in durations(cls)]
+)
+def test_a_duration_beyond_the_calendar_is_refused(cls: Any, name: str, beyond: timedelta):
+    told = f"{name} must be at most 36500 days, got {beyond.days} days"
+    with pytest.raises(ConfigError, match=told):
+        cls(**{name: beyond})
+
+
+@pytest.mark.parametrize("cls", [Config, ObjectSettings])
+def test_durations_of_a_hundred_years_are_good(cls: Any):
+    century = timedelta(days=36_500)
+    given = dict.fromkeys(durations(cls), century)
+    if cls is Config:
+        given["heartbeat_interval"] = century / 2  # a worker is not lost before two of them
+    assert cls(**given)
 
 
 def test_a_ttl_of_zero_goes_with_a_synced_retention():

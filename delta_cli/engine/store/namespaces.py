@@ -12,12 +12,10 @@ from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.model.fleet import NamespaceRow
 from delta_cli.engine.queries import namespace as queries
 from delta_cli.engine.queries import resource as resource_queries
-from delta_cli.engine.settings import NamespaceConfig, check_namespace
+from delta_cli.engine.settings import NamespaceConfig, check_durations, check_namespace
 
 _SETTINGS: Final = tuple(field.name for field in fields(NamespaceConfig))
 _LIMITS: Final = ("max_workers", "fleet_max_workers")
-#: The passes count back from now: beyond this the database's calendar ends.
-_LONGEST: Final = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +94,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 
 def _check(name: str, config: NamespaceConfig) -> None:
     _check_name(name)
-    for setting in _SETTINGS:
-        value = getattr(config, setting)
-        if isinstance(value, timedelta) and abs(value) > _LONGEST:
-            raise ConfigError(
-                f"{setting} of namespace {name!r} must be at most {_LONGEST.days} days, "
-                f"got {value.days} days",
-                hint="leave it out, or clear it with none",
-            )
+    check_durations(
+        config, of=f" of namespace {name!r}", way_out="leave it out, or clear it with none"
+    )
 
 
 def _check_name(name: str) -> None:
