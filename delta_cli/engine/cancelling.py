@@ -17,14 +17,6 @@ def is_asked_to_end() -> bool:
 
 
 def is_running(task: asyncio.Task[Any] | None) -> bool:
-    """Whether this is called from within the task, not from its removal."""
-    try:
-        return asyncio.current_task() is task
-    except RuntimeError:  # no event loop runs
-        return False
-
-
-def is_running(task: asyncio.Task[Any] | None) -> bool:
     """Whether this is called from within a task. Not when its coroutine is closed: that is removed.
 
     So a GeneratorExit that came up is told from the closing of who awaits it.
