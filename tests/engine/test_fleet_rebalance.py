@@ -5,7 +5,8 @@ from typing import LiteralString
 import pytest
 
 from delta_cli.engine.database import Connection, Database
-from delta_cli.engine.store import maintenance, work, workers
+from delta_cli.engine.store import maintenance, quota, work, workers
+from delta_cli.engine.store.quota import Grant, Report
 from delta_cli.engine.ticks.rebalance import QuotaGauges, rebalance
 from tests.support.fleet import LIMIT_KIND, LIMIT_NAMESPACE, RESOURCES, Hand
 from tests.support.observing import Observer
@@ -320,6 +321,17 @@ async def test_a_claim_that_nobody_hears_of_any_more_is_waited_for_and_given_bac
             assert not waiting.done()
         assert await waiting == 0
     assert await observer.value("select id from delta_resource where state = 'pending'") == known[0]
+
+
+async def test_a_report_of_a_grant_that_has_changed_meanwhile_counts_no_more(
+    database: Database, observer: Observer, connection: Connection
+) -> None:
+    await observer.do(LIMIT_KIND, 4)
+    hand = await busy(database, connection)
+    seen = Grant(capacity=10, target=2, granted=4, used=0)
+    late = Report(("kind", "item"), capacity=10, used=2, kept=2)
+    assert not await quota.report(connection, hand.id, [(late, seen)])
+    assert await granted(observer) == [4]
 
 
 async def waits_for_a_lock(connection: Connection) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,6 +59,19 @@ async def test_what_was_handed_out_by_a_reader_that_vanished_is_handed_out_again
         assert (await rest(client))[-2:] == [4, 5]
 
 
+async def test_a_former_reader_does_not_move_a_name_that_was_set_anew(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 5)
+    async with Client(dsn) as client, client.subscribe(name=NAME, after=0) as former:
+        await take(former, 5)
+        async with client.subscribe(name=NAME, after=0, auto_acknowledge=False) as anew:
+            await take(anew, 2)
+            await anew.acknowledge()
+            await former.acknowledge()
+        assert await position(observer) == 2
+
+
 async def test_an_acknowledgement_is_written_at_once(dsn: str, observer: Observer) -> None:
     await log_events(observer, 5)
     async with Client(dsn) as client, client.subscribe(name=NAME, after=0) as events:
@@ -89,9 +102,11 @@ async def test_many_events_are_few_writes(
 ) -> None:
     written: list[int] = []
 
-    async def acknowledge(connection: Connection, name: str, position: int) -> None:
+    async def acknowledge(
+        connection: Connection, name: str, position: int, *, since: datetime
+    ) -> None:
         written.append(position)
-        await real(connection, name, position)
+        await real(connection, name, position, since=since)
 
     real = subscriptions.acknowledge
     monkeypatch.setattr(subscriptions, "acknowledge", acknowledge)

@@ -274,6 +274,10 @@ async def test_an_outage_longer_than_workers_may_be_silent_makes_none_of_them_lo
     assert await observer.rows("select state from delta_worker") == [("running",)]
     # Whoever still says nothing is lost.
     await eventually(lambda: lost_after_all(observer, database))
+    # Not by a pass whose own worker has not come through while it waited for its turn to begin.
+    await observer.do("update delta_worker set state = 'running', stopped_at = null")
+    await rescue(database, quick_config(worker_lost_after=seconds(0.4)), may_judge=lambda: False)
+    assert await observer.rows("select state from delta_worker") == [("running",)]
     await observer.connection.close()
     await database.close()
 
