@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from delta_cli.engine.backoff import RetryPolicy
+from delta_cli.engine.cancelling import is_running
 from delta_cli.engine.config import limit_or_none
 from delta_cli.engine.loops.base import Worker
 from delta_cli.engine.outcomes import Cancelled, outcome_of, put_off
@@ -312,7 +313,7 @@ class Executor:
     def _passes(self, runner: _Runner, raised: BaseException) -> bool:
         """Whether it ends the runner. Else it is a failure of the work, whoever cancelled that."""
         if isinstance(raised, GeneratorExit):
-            return not _is_running(runner)  # it is being removed, and can await nothing more
+            return not is_running(runner.task)  # it is being removed, and can await nothing more
         if not isinstance(raised, asyncio.CancelledError):
             return isinstance(raised, KeyboardInterrupt)
         if self._closing and not runner.abandoned and runner.claim is not None:
@@ -394,14 +395,6 @@ class Executor:
             is_async=controller.is_async,
             backoff=controller.backoff,
         )
-
-
-def _is_running(runner: _Runner) -> bool:
-    """Whether this is called from within the runner's task, not from its removal."""
-    try:
-        return asyncio.current_task() is runner.task
-    except RuntimeError:  # no event loop runs
-        return False
 
 
 def _overdue(kind: _Kind) -> TimeoutError:
