@@ -1,18 +1,23 @@
 """The worker that a client has in the background: started, asked to end, and waited for."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.errors import ConfigError
+from delta_cli.engine.failures import description_of, leaves_of
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
 from delta_cli.engine.session import Session
+from delta_cli.engine.telling import Facts
 from delta_cli.engine.ticks.service import TickService
 
 if TYPE_CHECKING:
     from delta_cli.engine.runtime import Runtime, WorkerSummary
+
+log = logging.getLogger(__name__)
 
 _DRAINED_POLL_S: Final = 0.05
 #: How long a worker whose start or drain was cancelled may take to give back what it holds.
@@ -66,7 +71,7 @@ class BackgroundWorker:
             namespaces=namespaces,
             informs=informs,
         )
-        self._working = asyncio.create_task(self.runtime.run())
+        self._working = asyncio.create_task(_run(self.runtime))
         try:
             await self._registered(self.runtime, self._working)
         except asyncio.CancelledError:
@@ -168,3 +173,32 @@ class BackgroundWorker:
         """Look now at what a hint tells of, if there is a worker; None: at all of the channel."""
         if self.runtime is not None:
             self.runtime.wake(channel, payload)
+
+
+async def _run(runtime: "Runtime") -> "WorkerSummary":
+    """Run a worker; of a group of one failure, that failure is raised.
+
+    One that fails once it works is logged too: an application that only starts it does not wait.
+    """
+    try:
+        return await runtime.run()
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - raised below
+        failure = _cause_of(error)
+    if runtime.registered.is_set():
+        worker_id = runtime.worker.id
+        told = description_of(failure)
+        log.error(
+            "worker failed: %s",
+            Facts(f"worker {worker_id}", told),
+            exc_info=failure,
+            extra={"component": "worker", "worker": worker_id, "error": told},
+        )
+    raise failure
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    # One that ends whoever waits, such as GeneratorExit, stays inside.
+    causes = list(leaves_of(error))
+    if len(causes) == 1 and isinstance(causes[0], Exception):
+        return causes[0]
+    return error

@@ -181,6 +181,8 @@ class Runtime:
                 claiming = group.create_task(self._claimer.run())
                 takers = [self._informer] if self._informs else []
                 informing = [group.create_task(taker.run()) for taker in takers]
+                others = [controlling, claiming, *loops, *ticking, *informing]
+                ending = group.create_task(_end_for_good(others))
                 await self._stop.wait()
                 await cancel_all(*informing)
                 await self._informer.end_runs(hurry=self._stop_now)
@@ -194,7 +196,7 @@ class Runtime:
                 await self._write_outcomes()
                 executing.cancel()
                 await cancel_patiently(ticking, hurry=self._stop_now)
-                await cancel_all(*ticking, *loops, controlling)
+                await cancel_all(*ticking, *loops, controlling, ending)
         finally:
             unhook()
             await self._informer.end_runs(hurry=self._stop_now)
@@ -388,6 +390,14 @@ class Runtime:
                 # Its part in the limits of the fleet goes to the others at once.
                 if self.worker.slots.has_fleet_limits:
                     await self._rebalancer.force()
+
+
+async def _end_for_good(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Once cancelled, as when a loop has failed: the group asks each once, which may be dropped."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await cancel_all(*tasks)
 
 
 async def _let_end(task: asyncio.Task[None], timeout_s: float) -> None:

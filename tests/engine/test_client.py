@@ -11,6 +11,7 @@ from delta_cli import (
     Client,
     Config,
     InformOptions,
+    NamespaceConfig,
     Resource,
     ResourceState,
     StateConflict,
@@ -19,6 +20,7 @@ from delta_cli import (
 )
 from delta_cli.engine.errors import ConfigError, ConnectionFailed, DeltaError
 from delta_cli.engine.event_log import EventLog
+from delta_cli.engine.loops.heartbeat import Heartbeat
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.runtime import Runtime
 from delta_cli.engine.store import read, runs
@@ -214,6 +216,44 @@ async def test_a_start_that_is_cancelled_leaves_no_worker_behind(
 # Closing
 
 
+async def test_a_worker_that_dies_says_so_in_the_log_and_raises_its_cause_where_it_is_awaited(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    may_fail = asyncio.Event()
+
+    async def fail(_: Heartbeat) -> None:
+        await may_fail.wait()
+        raise KeyError("postgresql://ann:hunter2@db\nis away")
+
+    monkeypatch.setattr(Heartbeat, "run", fail)
+    client = Client(dsn, quick_config(item_controller(Stage(opened=True).work)))
+    await client.open()
+    await client.start()
+    may_fail.set()
+    await eventually(lambda: any(one.levelname == "ERROR" for one in caplog.records))
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.getMessage().startswith("worker failed: worker ")
+    assert "KeyError" in record.getMessage()
+    assert not any(text in record.getMessage() for text in ("hunter2", "\n"))
+    assert vars(record)["component"] == "worker"
+    assert record.exc_info is not None and record.exc_info[0] is KeyError
+    with pytest.raises(KeyError):
+        await client.close()
+
+
+async def test_a_worker_that_cannot_begin_raises_and_logs_nothing(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: Runtime) -> None:
+        raise KeyError("no")
+
+    monkeypatch.setattr(Runtime, "_register", fail)
+    async with Client(dsn, quick_config(item_controller(Stage(opened=True).work))) as client:
+        with pytest.raises(KeyError):
+            await client.start()
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == []
+
+
 async def test_a_close_that_is_cancelled_while_works_drain_gives_them_back_and_closes_all(
     dsn: str, observer: Observer
 ) -> None:
@@ -372,8 +412,9 @@ async def test_waiting_until_nothing_is_due_outlasts_an_outage(
 async def test_a_client_that_refuses_to_open_leaves_no_connection(
     dsn: str, observer: Observer
 ) -> None:
-    client = Client(dsn, Config(cleaner_interval=timedelta(days=40_000)))
-    with pytest.raises(ConfigError, match="interval of tick 'clean'"):
+    beyond = NamespaceConfig(deleted_retention=timedelta(days=40_000))
+    client = Client(dsn, Config(namespaces={"eu": beyond}))
+    with pytest.raises(ConfigError, match="deleted_retention of namespace 'eu'"):
         await client.open()
     none_left = "select count(*) = 0 from pg_stat_activity"
     none_left += " where application_name like 'delta %-%' and datname = current_database()"
