@@ -56,7 +56,12 @@ def tick(name: str, failures: int, error: str | None = None) -> TickRow:
 SNAPSHOT = Snapshot(
     at=NOW,
     kinds=(
-        KindCounts("card", {_S.SYNCED: 47_901, _S.PENDING: 181, _S.FAILED: 12}, 92, ago(41)),
+        KindCounts(
+            "card",
+            {_S.SYNCED: 47_901, _S.PENDING: 181, _S.SCHEDULED: 92, _S.FAILED: 12},
+            92,
+            ago(41),
+        ),
         KindCounts("invoice", {_S.SYNCED: 11_990, _S.EXPIRED: 5}, 0, None),
         KindCounts("ledger", {_S.SYNCED: 3_301, _S.DEGRADED: 9}, 4, ago(130)),
     ),

@@ -13,7 +13,7 @@ from delta_cli.dash.actions import Plan, Thing, plan_worker
 from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.glyphs import bars
 from delta_cli.dash.log_reading import LOG_LINES
-from delta_cli.dash.screens.kind_rows import KIND_COLUMNS, kind_rows
+from delta_cli.dash.screens.kind_rows import ALONE, BESIDE_RATES, kind_rows
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
 from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
@@ -38,7 +38,7 @@ class OverviewTab(Tab):
         """The panels."""
         glyphs = self.glyphs
         with Horizontal(id="overview-top"):
-            yield KeyedTable(KIND_COLUMNS, id="kinds", glyphs=glyphs, empty="no resources yet")
+            yield KeyedTable(BESIDE_RATES, id="kinds", glyphs=glyphs, empty="no resources yet")
             yield Static(id="rates")
         yield Static(id="health")
         with Horizontal(id="overview-middle"):
@@ -69,6 +69,9 @@ class OverviewTab(Tab):
         if snapshot is None or now is None:
             return
         kinds = self.query_one("#kinds", KeyedTable)
+        columns = ALONE if self.screen.has_class("-narrow") else BESIDE_RATES
+        if kinds.columns is not columns:
+            kinds.set_columns(columns)
         kinds.set_rows(kind_rows(snapshot, now, self.state))
         old = f", up to {age(snapshot.counts_age_s)} old" if snapshot.counts_age_s > 2 else ""  # noqa: PLR2004
         kinds.border_subtitle = f"counted{old}" if snapshot.counted else "counting"
