@@ -53,8 +53,8 @@ class Client:
     `DATABASE_URL`, `PG*`), down to the embedded server, which is migrated on the way.
     `config`: None for a client without controllers, which can do everything but work.
     `dry_run`: each change is refused or told as it would be, and undone at once; nobody hears of
-    it, and rows are as they were. Such a client cannot `start()`, `tick()`, or `inform()` one
-    object: `inform_many()` counts what it would do. It joins no transaction of a caller's.
+    it, and rows are as they were. Such a client cannot `start()`, `tick()`, `inform()` one
+    object (`inform_many()` counts what it would do), or `subscribe()` under a name. It joins no transaction of a caller's.
     Opening it raises ConnectionFailed when no server answers, and SchemaError when the schema is
     not this Delta's. Opening it also makes the controllers and namespaces of `config` known.
     """
@@ -419,7 +419,8 @@ class Client:
         after what this one has acknowledged; `after` sets it anew. One reader at a time: two of one
         name both get everything. `auto_acknowledge=False`: only `acknowledge()` moves the position.
         `follow=False` ends at the newest event. Raises ConfigError for an unknown category, a bad
-        name, an `after` that is no id and no time, or a filter that lets nothing through.
+        name, an `after` that is no id and no time, a filter that lets nothing through, or a name in
+        a dry run.
         """
         chosen = chosen_events(categories, kinds, namespaces)
         following = Following(

@@ -22,7 +22,13 @@ class EventLog:
         self._changes: Changes | None = None
 
     def subscribe(self, chosen: EventFilter, following: Following) -> Subscription:
-        """Read the chosen events; close() ends it if its reader does not."""
+        """Read the chosen events; close() ends it if its reader does not.
+
+        Raises ConfigError for a name in a dry run: its position would be moved for good.
+        """
+        if following.name is not None:
+            what = f"move the position of subscription {following.name!r}: leave the name out"
+            self._session.refuse_in_dry_run(what)
         subscription = Subscription(
             self._session.database,
             chosen,

@@ -48,6 +48,21 @@ async def test_a_name_begins_now_and_goes_on_after_what_was_handled(
         assert await rest(client) == []
 
 
+async def test_a_dry_run_refuses_a_name_whose_position_it_would_move(
+    dsn: str, observer: Observer
+) -> None:
+    await log_events(observer, 3)
+    async with Client(dsn) as client:
+        assert await rest(client, after=1) == [2, 3]
+    await log_events(observer, 2)
+    async with Client(dsn, dry_run=True) as client:
+        with pytest.raises(ConfigError, match=f"dry run .* {NAME!r}"):
+            client.subscribe(name=NAME, follow=False)
+        async with client.subscribe(after=3, follow=False) as events:
+            assert told([event async for event in events]) == [4, 5]
+    assert await position(observer) == 3
+
+
 async def test_what_was_handed_out_by_a_reader_that_vanished_is_handed_out_again(
     dsn: str, observer: Observer
 ) -> None:
