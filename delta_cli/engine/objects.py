@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
+from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError, ValidationError
 
 from delta_cli.engine.canonical import (
@@ -153,11 +153,13 @@ class ObjectType(Generic[T]):
         return result
 
     def json_schema(self) -> dict[str, Any] | None:
-        """The JSON schema of what is stored; None where pydantic cannot give one."""
+        """The JSON schema of what is stored; None where there is none that can be stored."""
         try:
-            return self._adapter.json_schema(by_alias=False)
-        except PydanticInvalidForJsonSchema:
+            schema = self._adapter.json_schema(by_alias=False)
+        except Exception:  # noqa: BLE001 - a user's __get_pydantic_json_schema__ raises anything
             return None
+        # A default or a description may hold what an object may not.
+        return None if find_fault(schema, "") else schema
 
 
 def object_type_of(obj: object) -> ObjectType[Any]:

@@ -1,24 +1,27 @@
 """Objects become rows and come back, and equal objects have equal hashes."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field
+from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field, create_model
+from pydantic_core import core_schema
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.objects import ObjectType, encode_raw, object_type_of
@@ -46,6 +49,11 @@ class User:
     @classmethod
     def settings(cls) -> ObjectSettings:
         return ObjectSettings(parallelism=7)
+
+
+class Based(BaseModel):
+    id: str = "1"
+    kind: ClassVar[str] = "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,38 @@ def test_a_model_is_stored_under_its_field_names_without_computed_fields():
     schema = account_type.json_schema()
     assert schema is not None
     assert list(schema["properties"]) == ["number", "owner"]
+
+
+class Untold(str):
+    """A type of a user's whose schema cannot be told."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, __: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: Any, __: Any) -> Any:
+        raise LookupError("no schema")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (float, math.inf),
+        (float, math.nan),
+        (str, "\0"),
+        (Literal["\0", "a"], "a"),
+        (Annotated[str, Field(description="a\0b")], ""),
+        (Untold, Untold()),
+        (Callable[[], int], None),
+    ],
+)
+def test_a_class_whose_schema_cannot_be_stored_has_none(annotation: Any, default: Any):
+    held = create_model("Held", value=(annotation, default))
+    made = ObjectType(create_model("Made", __base__=Based, held=(held, held())))
+    assert made.json_schema() is None
 
 
 def test_floats_and_integers_given_for_a_float_have_one_hash():
