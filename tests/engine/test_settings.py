@@ -119,7 +119,7 @@ def test_a_duration_beyond_the_calendar_is_refused(cls: Any, name: str, beyond: 
 def test_durations_of_a_hundred_years_are_good(cls: Any):
     century = timedelta(days=36_500)
     given = dict.fromkeys(durations(cls), century)
-    if cls is Config:
+    if "heartbeat_interval" in given:
         given["heartbeat_interval"] = century / 2  # a worker is not lost before two of them
     assert cls(**given)
 
