@@ -1,6 +1,7 @@
 """Services that no client has attached: all of a tick but the fleet."""
 
 import asyncio
+import inspect
 import logging
 import threading
 from datetime import timedelta
@@ -18,6 +19,7 @@ from delta_cli import (
     component_logger,
 )
 from delta_cli.engine.ticks import service as service_module
+from delta_cli.engine.ticks.calling import call
 from tests.support.engine import seconds
 from tests.support.waiting import eventually
 
@@ -186,7 +188,9 @@ async def test_an_unavailable_database_is_a_skip(caplog: pytest.LogCaptureFixtur
     assert told == []
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), StopIteration(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), StopIteration(), asyncio.CancelledError(), GeneratorExit()]
+)
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_work_that_wants_to_end_more_than_itself_only_fails(
     error: BaseException, is_async: bool
@@ -200,6 +204,35 @@ async def test_work_that_wants_to_end_more_than_itself_only_fails(
     service = TickService("app", HOUR, work_async if is_async else work)
     assert await service.tick() is TickOutcome.FAILED
     assert service.health().consecutive_failures == 1
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_closes_coroutines_fails_the_tick_and_says_so(is_async: bool) -> None:
+    def leave() -> None:
+        raise GeneratorExit
+
+    async def leave_async() -> None:
+        leave()
+
+    function = leave_async if is_async else leave
+    for field in ("work", "should_run", "startup", "on_error"):
+        work = fail if field == "on_error" else nothing
+        functions: dict[str, Any] = {"work": work, field: function}
+        service = TickService("app", HOUR, **functions)
+        assert await service.tick() is TickOutcome.FAILED
+        told = "no" if field == "on_error" else "GeneratorExit was raised"
+        assert (service.health().last_error or "").endswith(told)
+
+
+async def test_a_call_that_is_closed_is_not_taken_for_one_that_raised() -> None:
+    calling = call(asyncio.Event().wait)
+
+    async def begin() -> None:
+        calling.send(None)
+
+    await asyncio.create_task(begin())
+    calling.close()  # raises nothing
+    assert inspect.getcoroutinestate(calling) == inspect.CORO_CLOSED
 
 
 async def cancelled() -> NoReturn:

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from delta_cli.engine.cancelling import is_running
+
 log = logging.getLogger(__name__)
 
 #: How long a cancelled call waits for its thread, which nobody can end.
@@ -15,11 +17,20 @@ _THREAD_PATIENCE_S: Final = 2.0
 
 
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns or awaits. A thread sees the context variables of the caller."""
-    if _is_async(function):
-        return await function(*arguments)
-    result = await _in_thread(function, *arguments)
-    return await result if inspect.isawaitable(result) else result
+    """What the function returns or awaits. A thread sees the context variables of the caller.
+
+    Raises what the function raises, but RuntimeError instead of what closes coroutines.
+    """
+    caller = asyncio.current_task()
+    try:
+        if _is_async(function):
+            return await function(*arguments)
+        result = await _in_thread(function, *arguments)
+        return await result if inspect.isawaitable(result) else result
+    except GeneratorExit as error:
+        if not is_running(caller):
+            raise
+        raise RuntimeError("GeneratorExit was raised") from error
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -32,8 +43,9 @@ async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     def contained() -> Any:
         try:
             return function(*arguments)
-        except StopIteration as error:  # no future can carry it
-            raise RuntimeError("StopIteration was raised") from error
+        except (StopIteration, GeneratorExit) as error:
+            # No future takes the one, and the other would close the coroutine that waits for it.
+            raise RuntimeError(f"{type(error).__name__} was raised") from error
 
     # Not as a task: an exit that the function asks for would end the event loop.
     context = contextvars.copy_context()
