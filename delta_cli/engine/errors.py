@@ -20,9 +20,27 @@ The tree follows what a caller can do about it, not where it happened:
 """
 
 from datetime import timedelta
+from typing import Any
 
 
-class DeltaError(Exception):
+class _Portable(Exception):
+    """Can be pickled and copied, whatever `__init__` takes, also that of a user's subclass.
+
+    So it comes back from another process, as from a pool of them.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args), vars(self)
+
+
+def _restored(error_type: type[_Portable], args: tuple[Any, ...]) -> _Portable:
+    """One without its fields, which whoever unpickles or copies it sets."""
+    error = error_type.__new__(error_type, *args)
+    error.args = args  # OSError, which is below WaitTimeout, sets them in its __init__
+    return error
+
+
+class DeltaError(_Portable):
     """What went wrong (`message`), and what to do about it (`hint`, may be None)."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
@@ -91,7 +109,7 @@ class EmbeddedError(DeltaError):
     """The embedded Postgres cannot be installed, started or reached."""
 
 
-class WorkSignal(Exception):
+class WorkSignal(_Portable):
     """Base of what `work()` raises to say what should become of its resource."""
 
 
