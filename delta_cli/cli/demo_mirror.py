@@ -144,7 +144,7 @@ class DemoMirror:
 
     async def _listed(self) -> AsyncIterator[Any]:
         try:
-            async for file in objects_of(self.controller.inform(InformOptions()), in_thread=True):
+            async for file in objects_of(self.controller.inform(InformOptions()), owned=True):
                 yield file
         except OSError as error:  # told at the end: what was listed is mirrored
             self._error = error

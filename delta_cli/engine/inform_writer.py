@@ -84,7 +84,7 @@ class InformWriter:
             in_turn=connection is not None,
         )
         try:
-            async for obj in objects_of(objects, in_thread=False):
+            async for obj in objects_of(objects, owned=False):
                 await stream.add(obj)
             return await stream.close()
         except BaseException as error:

@@ -7,14 +7,15 @@ work at the same time.
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from delta_cli.engine.errors import ConfigError, InvalidObject
 from delta_cli.engine.field_types import check_argument
+from delta_cli.engine.gathering import gathered_in_threads
 from delta_cli.engine.model.inform import InformCounts, InformOutcome
 from delta_cli.engine.objects import EncodedObject, ObjectType, object_type_of
 from delta_cli.engine.settings import DEFAULT_MAX_ATTEMPTS, InformOpts
@@ -30,8 +31,6 @@ BATCH: Final = 1_000
 _BREATH: Final = 32
 #: An informer that reports slowly has its objects stored with the next one after this time.
 _LINGER_S: Final = 0.25
-#: Objects that a plain iterable gives for one trip to its thread.
-_CHUNK: Final = 100
 #: Share of a batch that must be unchanged for the next to send its hashes first.
 _MOSTLY_UNCHANGED: Final = 0.3
 #: Share of a batch that must be new for the next to be inserted without a look at what is stored.
@@ -203,52 +202,33 @@ def _expectation_after(counts: InformCounts) -> Expectation:
 
 
 async def objects_of(
-    source: Any, *, in_thread: bool, named: str = "objects"
+    source: Any, *, owned: bool, named: str = "objects"
 ) -> AsyncGenerator[Any, None]:
     """The objects of an iterable of any sort: async, plain, or an awaitable that gives one.
 
-    `in_thread`: a plain one is advanced in a thread, since it may block on what it reads from.
+    `owned`: nobody else reads it. So a plain one is advanced in a thread, since it may block, and a
+    generator is closed together with the objects, which raises what its cleanup raises.
     Raises ConfigError, which says what is `named` so, for anything else.
     """
     while inspect.isawaitable(source):
         source = await source
     if isinstance(source, AsyncIterable):
-        async for obj in source:
-            yield obj
+        try:
+            async for obj in source:
+                yield obj
+        finally:
+            if owned and isinstance(source, AsyncGenerator):
+                await source.aclose()
     elif not isinstance(source, Iterable):
         got = "None" if source is None else f"one {type(source).__name__}"
         raise ConfigError(
             f"{named} must give an iterable of objects, got {got}: "
             "yield each object, or give a list of them"
         )
-    elif in_thread and not isinstance(source, (list, tuple)):
-        async for obj in _advanced_in_thread(iter(source)):
-            yield obj
+    elif owned and not isinstance(source, (list, tuple)):
+        async with aclosing(gathered_in_threads(iter(source))) as gathered:
+            async for obj in gathered:
+                yield obj
     else:
         for obj in source:
             yield obj
-
-
-async def _advanced_in_thread(iterator: Iterator[Any]) -> AsyncGenerator[Any, None]:
-    while True:
-        chunk, failure = await asyncio.to_thread(_chunk, iterator)
-        for obj in chunk:
-            yield obj
-        if failure is not None:
-            raise failure
-        if not chunk:
-            return
-
-
-def _chunk(iterator: Iterator[Any]) -> tuple[list[Any], Exception | None]:
-    """The next objects, few enough that none waits for long, and what was raised after them."""
-    chunk: list[Any] = []
-    until = time.monotonic() + _LINGER_S
-    try:
-        for obj in islice(iterator, _CHUNK):
-            chunk.append(obj)
-            if time.monotonic() > until:
-                break
-    except Exception as error:  # noqa: BLE001 - raised again once the objects before it are told
-        return chunk, error
-    return chunk, None

@@ -17,7 +17,7 @@ async def test_what_a_plain_iterator_gave_before_it_failed_is_passed_on() -> Non
         yield from range(7)
         raise ConnectionError("half-way")
 
-    objects = objects_of(failing(), in_thread=True)
+    objects = objects_of(failing(), owned=True)
     assert [await anext(objects) for _ in range(7)] == list(range(7))
     with pytest.raises(ConnectionError, match="half-way"):
         await anext(objects)
@@ -34,7 +34,7 @@ async def test_what_is_no_iterable_of_objects_is_refused_by_its_name(
 
     for source in (given, awaited()):
         with pytest.raises(ConfigError, match=rf"inform\(\) must give an iterable .*{told}"):
-            await anext(objects_of(source, in_thread=True, named="inform()"))
+            await anext(objects_of(source, owned=True, named="inform()"))
 
 
 async def test_a_slow_plain_iterator_is_not_waited_for_until_its_chunk_is_full() -> None:
@@ -47,9 +47,37 @@ async def test_a_slow_plain_iterator_is_not_waited_for_until_its_chunk_is_full()
         assert seen.wait(10)
         yield 4
 
-    async for number in objects_of(slow(), in_thread=True):
+    async for number in objects_of(slow(), owned=True):
         if number == 3:
             seen.set()
+
+
+@pytest.mark.parametrize("given", [3, 130], ids=["in the first chunk", "in the second"])
+async def test_what_a_plain_iterator_gave_is_not_kept_back_by_a_next_that_hangs(
+    given: int,
+) -> None:
+    on, taken, closed = threading.Event(), list[int](), threading.Event()
+
+    def hanging() -> Iterator[int]:
+        try:
+            for number in range(1_000):
+                if number == given:
+                    assert on.wait(60)
+                taken.append(number)
+                yield number
+        finally:
+            closed.set()
+
+    objects = objects_of(hanging(), owned=True)
+    try:
+        async with asyncio.timeout(30):
+            assert [await anext(objects) for _ in range(given)] == list(range(given))
+            await objects.aclose()  # waits for nobody
+        assert not closed.is_set()
+    finally:
+        on.set()
+    await asyncio.to_thread(closed.wait, 30)
+    assert len(taken) == given + 1  # it was stopped at once, and then closed
 
 
 class Items(Controller[Item]):

@@ -1,6 +1,7 @@
 """Whatever an informer does, the worker goes on."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from delta_cli import InformOptions
+from delta_cli.engine.informing import InformStream
 from tests.support.engine import Item, Stage, item_controller, working
 from tests.support.observing import Observer
 from tests.support.waiting import eventually
@@ -97,7 +99,7 @@ async def test_what_ends_a_program_or_a_task_fails_the_run_and_its_worker_goes_o
         assert (here.state, here.error) == ("failed", told)
 
 
-@pytest.mark.parametrize("failure", [SystemExit(3)], ids=["exit"])
+@pytest.mark.parametrize("failure", [SystemExit(3), GeneratorExit("3")], ids=["exit", "generator"])
 async def test_what_ends_a_program_fails_the_run_of_a_plain_informer_too(
     dsn: str, failure: BaseException
 ) -> None:
@@ -109,6 +111,62 @@ async def test_what_ends_a_program_fails_the_run_of_a_plain_informer_too(
     async with working(dsn, controller) as client:
         run = await client.schedule_inform("item", run_foreground=True)
         assert (run.state, run.error) == ("failed", f"{type(failure).__name__}: 3")
+        assert run.counts.created == 1
+
+
+@pytest.mark.parametrize("limit", [1, None], ids=["limit", "all"])
+@pytest.mark.parametrize("is_plain", [False, True], ids=["async", "plain"])
+async def test_an_informer_is_closed_within_its_run_which_fails_if_that_does(
+    dsn: str, limit: int | None, *, is_plain: bool
+) -> None:
+    closed_in = list[object]()
+
+    def cleanup() -> None:
+        closed_in.append(threading.current_thread() is threading.main_thread())
+        raise ConnectionError("cleanup failed")
+
+    def plain(options: InformOptions) -> Iterator[Item]:
+        try:
+            for number in range(1_000):
+                yield Item(str(number))
+        finally:
+            cleanup()
+
+    async def inform(options: InformOptions) -> AsyncIterator[Item]:
+        informing = asyncio.current_task()
+        try:
+            for number in range(1_000):
+                yield Item(str(number))
+        finally:
+            await asyncio.sleep(0.1)
+            assert asyncio.current_task() is informing
+            cleanup()
+
+    controller = item_controller(Stage(opened=True).work, inform=plain if is_plain else inform)
+    async with working(dsn, controller) as client:
+        options = InformOptions(limit=limit)
+        run = await client.schedule_inform("item", options, run_foreground=True)
+        assert (run.state, run.error) == ("failed", "ConnectionError: cleanup failed")
+        assert run.counts.created == (limit or 1_000)
+    assert closed_in == [not is_plain]
+
+
+async def test_a_failure_before_the_cleanup_s_is_the_one_that_is_told(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: InformStream, obj: object) -> None:
+        raise KeyError(obj)
+
+    async def inform(options: InformOptions) -> AsyncIterator[Any]:
+        try:
+            yield "first"
+        finally:
+            raise ConnectionError("cleanup failed")
+
+    monkeypatch.setattr(InformStream, "take", refuse)
+    async with working(dsn, item_controller(Stage().work, inform=inform)) as client:
+        run = await client.schedule_inform("item", run_foreground=True)
+        assert (run.state, run.error) == ("failed", "KeyError: 'first'")
 
 
 @pytest.mark.parametrize("progress_interval_s", [0.0, 1_000.0], ids=["told", "while it stores"])

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -167,6 +168,28 @@ async def test_a_listing_that_hangs_fails_and_leaves_the_mark(dsn: str, observer
         assert "reported nothing for 0.2 s" in failed.error
         assert failed.counts.created == 1
         assert await watermark(observer) is None
+
+
+async def test_what_a_plain_informer_reported_before_it_hung_is_stored_and_is_enough_for_a_limit(
+    dsn: str,
+) -> None:
+    on = threading.Event()
+
+    def inform(options: InformOptions) -> Iterator[Item]:
+        for number in range(50):
+            yield dated(f"item-{number}", 1)
+        assert on.wait(60)
+
+    controller = item_controller(Stage(opened=True).work, inform=inform, inform_timeout=seconds(1))
+    async with working(dsn, controller) as client:
+        try:
+            limited = await run(client, options=InformOptions(limit=10))
+            assert (limited.state, limited.counts.seen) == ("succeeded", 10)
+            hung = await run(client)
+            assert hung.error == "TimeoutError: inform() reported nothing for 1 s"
+            assert (hung.state, hung.counts.seen) == ("failed", 50)
+        finally:
+            on.set()
 
 
 async def test_the_time_limit_of_a_listing_does_not_run_while_it_is_written(

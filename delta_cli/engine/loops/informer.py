@@ -7,11 +7,11 @@ run that ends well, and of which nothing was refused, moves the watermark.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from delta_cli.engine.cancelling import (
     cancel_all,
@@ -173,8 +173,8 @@ class InformRunner:
     async def _take_all(self) -> None:
         run, patience = self._run, self._patience
         source = self._worker.controllers.controller(run.kind).inform(run.options)
-        reported = objects_of(source, in_thread=True, named="inform()")
-        async with aclosing(reported) as objects:
+        objects = objects_of(source, owned=True, named="inform()")
+        async with self._closing(objects):
             taken = 0
             async for obj in objects:
                 await self.stream.take(obj)
@@ -185,6 +185,19 @@ class InformRunner:
                     patience.stop()
                     await self.stream.flush()
                 patience.renew()
+
+    @asynccontextmanager
+    async def _closing(self, objects: AsyncGenerator[Any, None]) -> AsyncIterator[None]:
+        """Let the informer clean up; what that raises comes second to what was raised before."""
+        try:
+            yield
+        except BaseException:
+            self._patience.renew()
+            with suppress(Exception, SystemExit, GeneratorExit, asyncio.CancelledError):
+                await objects.aclose()
+            raise
+        self._patience.renew()
+        await objects.aclose()
 
     async def _keep(self) -> None:
         """Prolong the lease also while nothing is reported, until the run is ours no longer."""
