@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from delta_cli.engine.arguments import check_names
 from delta_cli.engine.cancelling import cancel_all
 from delta_cli.engine.controller import Controllers
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.failures import description_of, leaves_of
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
 from delta_cli.engine.session import Session
+from delta_cli.engine.settings import check_namespace
 from delta_cli.engine.telling import Facts
 from delta_cli.engine.ticks.service import TickService
 
@@ -98,6 +100,7 @@ class BackgroundWorker:
             raise ConfigError(
                 "there are no namespaces to work", hint="name some, or give None for all"
             )
+        check_names("namespaces", namespaces or (), check_namespace)
         return controllers
 
     async def stop(self, *, hard: bool = False) -> "WorkerSummary | None":

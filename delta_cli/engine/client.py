@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from delta_cli.engine.arguments import check_key, check_run
 from delta_cli.engine.background import BackgroundWorker
 from delta_cli.engine.config import Config
 from delta_cli.engine.context import client_in_context
@@ -54,7 +55,8 @@ class Client:
     `config`: None for a client without controllers, which can do everything but work.
     `dry_run`: each change is refused or told as it would be, and undone at once; nobody hears of
     it, and rows are as they were. Such a client cannot `start()`, `tick()`, `inform()` one
-    object (`inform_many()` counts what it would do), or `subscribe()` under a name. It joins no transaction of a caller's.
+    object (`inform_many()` counts what it would do), or `subscribe()` under a name. It joins no
+    transaction of a caller's.
     Opening it raises ConnectionFailed when no server answers, and SchemaError when the schema is
     not this Delta's. Opening it also makes the controllers and namespaces of `config` known.
     """
@@ -286,13 +288,14 @@ class Client:
         process that is to join a transaction: others could not see it.
         """
         check_argument("options", options, InformOptions | None)
+        options = options or InformOptions()
+        check_run(kind, options, requested_by)
         if run_foreground and connection is not None:
             raise ConfigError(
                 "schedule_inform takes run_foreground or connection, not both",
                 hint="queue it with connection, or run it here once you have committed",
             )
         self._session.refuse_callers_in_dry_run(connection)
-        options = options or InformOptions()
         steps = runs.queue_run(
             kind, options, requested_by=requested_by, from_watermark=from_watermark
         )
@@ -315,6 +318,7 @@ class Client:
 
     async def inform_run(self, run_id: int) -> InformRun:
         """One inform run. Raises NotFound."""
+        check_argument("run_id", run_id, int)
         async with self._session.connection() as connection:
             return await runs.get_run(connection, run_id)
 
@@ -379,12 +383,14 @@ class Client:
         self, kind: str, object_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> ResourceRow:
         """One resource. Raises NotFound."""
+        check_key(kind, object_id, namespace)
         return await self._session.run(read.get_steps(kind, namespace, object_id))
 
     def resources(
         self, chosen: ResourceFilter | None = None, *, after_id: int = 0, limit: int | None = None
     ) -> AsyncIterator[ResourceRow]:
         """Resources in the order of their ids, read in keyset pages, at most `limit` of them."""
+        check_argument("chosen", chosen, ResourceFilter | None)
         chosen = chosen or ResourceFilter()
         return resources_in_pages(self._session, chosen, after_id=after_id, limit=limit)
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final
 
+from delta_cli.engine.arguments import check_key, check_text
 from delta_cli.engine.errors import ConfigError, NotFound, StateConflict
 from delta_cli.engine.field_types import check_argument
 from delta_cli.engine.hints import CONTROL, INFORM, WORK
@@ -131,6 +132,7 @@ class ControlPlane:
         It is then tried again like any that failed. Returns the resource as it stands now: its
         worker takes notice soon. Raises StateConflict, naming the state, unless it is pending.
         """
+        check_key(kind, object_id, namespace)
         _check_text("actor", actor)
         if not actor:
             raise ConfigError("actor must not be empty", hint="say who cancels the work")
@@ -231,15 +233,12 @@ def check_lasting(name: str, lasting: timedelta) -> None:
     raise ConfigError(f"{name} must be {needed}, got {lasting}", hint=hint)
 
 
-def _check_text(name: str, value: object) -> None:
+def _check_text(name: str, value: str | None) -> None:
     if value is None:
         return
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} must be a str, got {value!r}")
+    check_text(name, value)
     if len(value) > _LONGEST_TEXT:
         raise ConfigError(f"{name} must have at most {_LONGEST_TEXT} characters, got {len(value)}")
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
-        raise ConfigError(f"{name} {value!r} holds a character that the database cannot store")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,14 +1,16 @@
 """The ordered log as one client reads it: its subscriptions, and word of new events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from weakref import WeakSet
 
+from delta_cli.engine.arguments import check_names
 from delta_cli.engine.errors import ConfigError
 from delta_cli.engine.events import Changes, Following, Subscription
 from delta_cli.engine.hints import EVENT
 from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.session import Session
+from delta_cli.engine.settings import check_kind, check_namespace
 from delta_cli.engine.store.events import EventFilter
 
 
@@ -67,12 +69,13 @@ def chosen_events(
 ) -> EventFilter:
     """Events of these categories (none named: of all), kinds and namespaces (None: of all).
 
-    Raises ConfigError for an unknown category, and for a list that lets nothing through.
+    Raises ConfigError for an unknown category, and for a list that lets nothing through or holds
+    what is no name.
     """
     return EventFilter(
         categories=[_category(category) for category in categories] or None,
-        kinds=_some("kinds", kinds),
-        namespaces=_some("namespaces", namespaces),
+        kinds=_some("kinds", kinds, check_kind),
+        namespaces=_some("namespaces", namespaces, check_namespace),
     )
 
 
@@ -86,7 +89,9 @@ def _category(value: EventCategory | str) -> str:
         ) from None
 
 
-def _some(name: str, values: Sequence[str] | None) -> list[str] | None:
+def _some(
+    name: str, values: Sequence[str] | None, check: Callable[[object], str]
+) -> list[str] | None:
     """A filter that lets something through; None: everything."""
     if values is None:
         return None
@@ -94,4 +99,4 @@ def _some(name: str, values: Sequence[str] | None) -> list[str] | None:
         raise ConfigError(
             f"{name} is {values!r}, not a list of some", hint="name some, or give None for all"
         )
-    return list(values)
+    return check_names(name, values, check)

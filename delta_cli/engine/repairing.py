@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from delta_cli.engine.arguments import check_key, check_text
 from delta_cli.engine.hints import EVENT, WORK
 from delta_cli.engine.model.resource_row import ResourceRow
 from delta_cli.engine.session import Session
@@ -24,6 +25,8 @@ class Repairs:
 
         Raises NotFound, or StateConflict naming its state.
         """
+        check_key(kind, object_id, namespace)
+        _check_actor(actor)
         row = await self._get(kind, object_id, namespace)
         # In whatever state it is by now, if only the repair allows that.
         repaired = await self._session.run(repair.apply_repair(what, [row.id], actor=actor))
@@ -36,6 +39,7 @@ class Repairs:
 
     async def many(self, what: Repair, rows: Sequence[ResourceRow], actor: str | None) -> list[int]:
         """Repair those whose state is still as in their row. Returns the ids of these."""
+        _check_actor(actor)
         by_state: dict[ResourceState, list[int]] = {}
         for row in rows:
             by_state.setdefault(row.state, []).append(row.id)
@@ -54,3 +58,8 @@ class Repairs:
         await self._hint(EVENT, {""})
         if what.due:
             await self._hint(WORK, kinds)
+
+
+def _check_actor(actor: str | None) -> None:
+    if actor is not None:
+        check_text("actor", actor)

@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeVar
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from delta_cli.engine.arguments import check_key, check_run, check_text
 from delta_cli.engine.callers import require_joinable_sync, within_sync
 from delta_cli.engine.config import Config
 from delta_cli.engine.database import CONFIGURE, describe_connection_error
@@ -159,6 +160,11 @@ class SyncClient:
         on_progress: Callable[[InformCounts], None] | None = None,
     ) -> InformCounts:
         """As `Client.inform_many`. Raises InvalidObject with the batches before it stored."""
+        if not isinstance(objects, Iterable):
+            got = "None" if objects is None else f"one {type(objects).__name__}"
+            raise ConfigError(
+                f"objects must give an iterable of objects, got {got}", hint="give a list of them"
+            )
         counts = InformCounts()
         iterator: Iterator[Any] = iter(objects)
         while chunk := list(islice(iterator, BATCH)):
@@ -179,6 +185,9 @@ class SyncClient:
         connection: AnyConnection | None = None,
     ) -> ResourceRow:
         """As `Client.invalidate`. Raises NotFound, or StateConflict naming the state."""
+        check_key(kind, object_id, namespace)
+        if actor is not None:
+            check_text("actor", actor)
         row = self._get(kind, object_id, namespace, connection)
         steps = repair.apply_repair(repair.INVALIDATE, [row.id], actor=actor)
         repaired = self._run(steps, connection)
@@ -200,11 +209,10 @@ class SyncClient:
     ) -> InformRun:
         """As `Client.schedule_inform`, queued for any worker of the kind. Raises NotFound."""
         check_argument("options", options, InformOptions | None)
+        options = options or InformOptions()
+        check_run(kind, options, requested_by)
         steps = runs.queue_run(
-            kind,
-            options or InformOptions(),
-            requested_by=requested_by,
-            from_watermark=from_watermark,
+            kind, options, requested_by=requested_by, from_watermark=from_watermark
         )
         run = self._run(steps, connection)
         self._notify(INFORM, [kind], connection)

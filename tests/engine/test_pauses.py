@@ -389,7 +389,7 @@ async def test_the_pause_of_a_worker_that_has_stopped_is_told_no_more(
 BAD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "scope must be one of kind, namespace, worker, tick, got 'lane'": ("lane", "eu", {}),
     "name .* holds a character": ("namespace", "e\0u", {}),
-    "name must be a str, got 7": ("worker", 7, {}),  # pyright: ignore[reportAssignmentType]
+    "name must be text, got 7": ("worker", 7, {}),  # pyright: ignore[reportAssignmentType]
     "reason .* holds a character": ("namespace", "eu", {"reason": "\0"}),
     "reason must have at most 1000 characters": ("namespace", "eu", {"reason": "x" * 1001}),
     "actor .* holds a character": ("namespace", "eu", {"actor": "\ud800"}),
