@@ -25,12 +25,19 @@ from delta_cli.engine.schema.names import migrate_command
 BEGIN: Final[LiteralString] = """
 select
 """
-# Delta's search path for the length of a caller's transaction, and back.
+# Delta's search path and UTC for the length of a caller's transaction, and back. In other zones
+# Python's calendar lacks the first or the last moments that are stored.
 ENTER_SCHEMA: Final[LiteralString] = """
-select current_setting('search_path'), set_config('search_path', quote_ident(%(schema)s), true)
+select
+    current_setting('search_path') as search_path,
+    current_setting('timezone') as timezone,
+    set_config('search_path', quote_ident(%(schema)s), true),
+    set_config('timezone', 'UTC', true)
 """
 LEAVE_SCHEMA: Final[LiteralString] = """
-select set_config('search_path', %(search_path)s, true)
+select
+    set_config('search_path', %(search_path)s, true),
+    set_config('timezone', %(timezone)s, true)
 """
 
 
@@ -54,9 +61,9 @@ class _AsyncPlainCursor(AsyncCursor[TupleRow]):
 async def within(
     connection: AsyncConnection[Any], schema: str
 ) -> AsyncGenerator[AsyncCursor[TupleRow]]:
-    """A cursor with Delta's search path, inside a transaction or savepoint of the caller's.
+    """A cursor with Delta's search path, in UTC, inside a transaction or savepoint of the caller's.
 
-    Whatever fails inside is rolled back to where the caller was; the search path is put back.
+    Whatever fails inside is rolled back to where the caller was; both settings are put back.
     Raises ConfigError for a connection that will not do, before anything is sent.
     """
     require_joinable(connection)
@@ -70,7 +77,7 @@ async def within(
             async with connection.transaction():
                 row = await (await cursor.execute(ENTER_SCHEMA, {"schema": schema})).fetchone()
                 yield cursor
-                await cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+                await cursor.execute(LEAVE_SCHEMA, _as_before(row))
 
 
 @contextmanager
@@ -87,7 +94,12 @@ def within_sync(connection: Connection[Any], schema: str) -> Generator[Cursor[Tu
         with connection.transaction():
             row = cursor.execute(ENTER_SCHEMA, {"schema": schema}).fetchone()
             yield cursor
-            cursor.execute(LEAVE_SCHEMA, {"search_path": row[0] if row else ""})
+            cursor.execute(LEAVE_SCHEMA, _as_before(row))
+
+
+def _as_before(row: TupleRow | None) -> dict[str, str]:
+    assert row is not None
+    return {"search_path": row[0], "timezone": row[1]}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -356,3 +357,26 @@ async def test_a_dry_run_joins_no_transaction_which_could_commit_what_it_does(ds
         assert (counts.created, counts.unchanged) == (2_000, 1_000)
         assert [row async for row in client.resources()] == []
         assert await client.control.inform_runs("item") == []
+
+
+FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass
+class Dated(Item):
+    created_at: datetime = FIRST_MOMENT
+
+
+async def test_the_first_moment_of_the_calendar_is_read_in_whatever_zone_the_caller_is(
+    client: Client, dsn: str
+) -> None:
+    zone = "-c TimeZone=America/New_York"
+    async with await AsyncConnection.connect(dsn, options=zone) as connection:
+        await client.inform(Dated("a"), connection=connection)
+        assert (await client.inform(Dated("a", 2), connection=connection)).outcome == "updated"
+        row = await (await connection.execute("show timezone")).fetchone()
+        assert row == ("America/New_York",)
+    assert inform_sync(dsn, Dated("a", 3), options=zone).outcome == "updated"
+    resource = await client.get("item", "a")
+    assert resource is not None
+    assert resource.external_created_at == FIRST_MOMENT
