@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from delta_cli.dash.actions import VERBS
 from delta_cli.dash.base import DashBase
@@ -151,6 +151,19 @@ class DeltaDash(Going, Looking, Copying):
         if action == "alert":
             return True if self.state.alerts else None
         return True
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:  # noqa: FBT001, FBT002 - Textual's own
+        """Do what a key is for before the next key is looked at, unless text is being typed.
+
+        Textual sends a key through the queues of the focused part and all around it first, and the
+        keys behind it as well: what is typed in one go after `/` would all run as actions.
+        """
+        if await super()._check_bindings(key, priority):
+            return True
+        if not priority or self.screen is not self.main_screen or isinstance(self.focused, Input):
+            return False
+        await super()._check_bindings(key)
+        return True  # no part of this screen but a line of text has another use for a key
 
     async def run_action(
         self,

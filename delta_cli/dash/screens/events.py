@@ -25,7 +25,7 @@ class EventsTab(Tab):
 
     def compose(self) -> ComposeResult:
         """The filter and the log."""
-        yield FilterBar()
+        yield FilterBar(back_to=self.main)
         yield EventLog(glyphs=self.glyphs, id="events-log", ring=LOG_LINES)
 
     def on_mount(self) -> None:
@@ -59,11 +59,6 @@ class EventsTab(Tab):
         """A filter was entered."""
         message.stop()
         self.filter_by(message.chosen, errors_only=self.errors_only)
-
-    def on_filter_bar_left(self, message: FilterBar.Left) -> None:
-        """Back to the log."""
-        message.stop()
-        self.log_view.focus()
 
     def on_event_log_placed(self, message: EventLog.Placed) -> None:
         """Say how the log stands."""

@@ -51,7 +51,7 @@ class ResourcesTab(Tab):
 
     def compose(self) -> ComposeResult:
         """The filter, the list and the detail."""
-        yield FilterBar()
+        yield FilterBar(back_to=self.main)
         with Horizontal():
             yield KeyedTable(
                 columns(self.filter),
@@ -294,11 +294,6 @@ class ResourcesTab(Tab):
         """A filter was entered."""
         message.stop()
         self.filter_by(message.chosen)
-
-    def on_filter_bar_left(self, message: FilterBar.Left) -> None:
-        """Back to the list."""
-        message.stop()
-        self._table.focus()
 
     def filter_by(self, chosen: Filter, *, then: str | None = None) -> None:
         """Show what this filter lets through; `then`: the key of the row to go to."""

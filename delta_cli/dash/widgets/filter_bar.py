@@ -1,5 +1,6 @@
 """The line in which a filter is written; it is hidden until it is asked for."""
 
+from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
@@ -20,26 +21,41 @@ class FilterBar(Input):
             super().__init__()
             self.chosen: Filter = chosen
 
-    class Left(Message):
-        """The line was left."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, back_to: str) -> None:
+        """`back_to`: the id of what has the focus once the line is closed."""
         super().__init__(placeholder=HELP, classes="filter", compact=True)
         self.display = False
+        self._back_to: str = back_to
 
     def open(self, text: str) -> None:
         """Show the line with the filter as it is."""
         self.value, self.display = text, True
-        self.focus()
+        # Not `focus()`, which has to wait its turn while the keys that follow run as actions.
+        self.screen.set_focus(self)
 
     def close(self) -> None:
         """Hide it again."""
+        self.screen.set_focus(self.screen.query_one(f"#{self._back_to}"))
         self.display = False
-        self.post_message(self.Left())
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Read the filter; what is wrong is said, and the line stays."""
+    def on_key(self, event: events.Key) -> None:
+        """What was typed ahead of its end, and was on the way here, is no text any more."""
+        if not self.display:
+            event.stop()
+            event.prevent_default()
+
+    async def key_enter(self, event: events.Key) -> None:
+        """Enter it at once: what is typed behind it is no part of it."""
         event.stop()
+        await self.action_submit()
+
+    def key_escape(self, event: events.Key) -> None:
+        """Leave the line and nothing else: the filter stays as it is."""
+        event.stop()
+        self.close()
+
+    async def action_submit(self) -> None:
+        """Read the filter; what is wrong is said, and the line stays."""
         try:
             chosen = parse(self.value)
         except ConfigError as error:
@@ -48,8 +64,4 @@ class FilterBar(Input):
         for doubt in chosen.doubts:
             self.app.notify(shown(doubt), severity="warning", markup=False)
         self.post_message(self.Entered(chosen))
-        self.close()
-
-    def key_escape(self) -> None:
-        """Leave it."""
         self.close()
