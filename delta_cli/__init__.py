@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from delta_cli.engine.settings import ObjectSettings as ObjectSettings
     from delta_cli.engine.states import ResourceState as ResourceState
     from delta_cli.engine.store.read import ResourceFilter as ResourceFilter
+    from delta_cli.engine.store.repair import Repair as Repair
     from delta_cli.engine.sync_client import SyncClient as SyncClient
     from delta_cli.engine.ticks.base import component_logger as component_logger
     from delta_cli.engine.ticks.passes import QuotaMetricsRefresher as QuotaMetricsRefresher
@@ -117,6 +118,7 @@ _HOMES = {
     "settings": ("InformOptions", "InformOpts", "NamespaceConfig", "ObjectSettings"),
     "states": ("ResourceState",),
     "store.read": ("ResourceFilter",),
+    "store.repair": ("Repair",),
     "sync_client": ("SyncClient",),
     "ticks.base": ("component_logger",),
     "ticks.passes": ("QuotaMetricsRefresher", "handle_pass_result"),

@@ -27,6 +27,6 @@ def test_every_public_name_can_be_imported() -> None:
 
 def test_what_the_public_calls_take_and_return_is_public() -> None:
     named = {"ResourceFilter", "Status", "InformRunState", "Change", "WorkerSummary"}
-    assert {*named, "Subscription"} <= set(delta_cli.__all__)
+    assert {*named, "Repair", "Subscription"} <= set(delta_cli.__all__)
     of_control = {"ControllerRow", "NamespaceRow", "Pause", "PauseScope", "QuotaRow", "WorkerRow"}
     assert {*of_control, "ControlPlane"} <= set(delta_cli.__all__)

@@ -162,7 +162,7 @@ class BackgroundWorker:
             await asyncio.sleep(_DRAINED_POLL_S)
 
     async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:
-        """Until nothing is due, or the worker has ended."""
+        """Until nothing is due, or the worker has ended, or at once where there is none."""
         while self._working is not None and not self._working.done():
             if await self.drained(kinds):
                 return

@@ -177,11 +177,20 @@ class Client:
         return await self._worker.wait()
 
     async def drained(self, kinds: Sequence[str] | None = None) -> bool:
-        """Whether nothing of the worker's kinds, or those named, is due, worked or reported."""
+        """Whether nothing of the worker's kinds, or those named, is due, worked or reported.
+
+        False without a worker.
+        """
+        check_argument("kinds", kinds, Sequence[str] | None)
         return await self._worker.drained(kinds)
 
     async def wait_until_drained(self, kinds: Sequence[str] | None = None) -> None:
-        """Until nothing is due. Resources that wait for a later retry are not waited for."""
+        """Until nothing of the worker's kinds, or those named, is due, worked or reported.
+
+        Resources that wait for a later retry are not waited for. Without a worker, which alone can
+        change that, it returns at once; and as soon as the worker has ended.
+        """
+        check_argument("kinds", kinds, Sequence[str] | None)
         await self._worker.wait_until_drained(kinds)
 
     # Ticks
@@ -373,8 +382,10 @@ class Client:
     ) -> list[int]:
         """Repair rows as they were seen: those whose state has changed since are left alone.
 
-        Returns the ids that were repaired.
+        `what` is `Repair.INVALIDATE`, `Repair.RETRY` or `Repair.DELETE`. Returns the ids
+        that were repaired.
         """
+        check_argument("what", what, Repair)
         return await self._repairs.many(what, rows, actor)
 
     # Reading

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from delta_cli import Client, ConfigError, DeltaError, InformOptions, InvalidObject, SyncClient
+from delta_cli import (
+    Client,
+    ConfigError,
+    DeltaError,
+    InformOptions,
+    InvalidObject,
+    Repair,
+    SyncClient,
+)
 from delta_cli.engine.arguments import check_key, check_run
 from tests.support.engine import Stage, item_controller, quick_config
 
@@ -29,7 +37,8 @@ REFUSED: dict[str, Call] = {
     "object_id must be text, got 7": lambda client: client.invalidate("item", 7),  # pyright: ignore[reportArgumentType]
     "object_id must be text, got 8": lambda client: client.control.cancel("item", 8, actor="me"),  # pyright: ignore[reportArgumentType]
     f"actor 'x\\x00' {HELD}": lambda client: client.retry("item", "a", actor="x\0"),
-    f"actor 'y\\x00' {HELD}": lambda client: client.repair_many(None, [], actor="y\0"),  # pyright: ignore[reportArgumentType]
+    f"actor 'y\\x00' {HELD}": lambda client: client.repair_many(Repair.RETRY, [], actor="y\0"),
+    "what must be a Repair, got 'retry'": lambda client: client.repair_many("retry", []),  # pyright: ignore[reportArgumentType]
     "run_id must be a whole number, got 'x'": lambda client: client.inform_run("x"),  # pyright: ignore[reportArgumentType]
     "requested_by must be text, got None": lambda client: client.schedule_inform(
         "item",
@@ -39,6 +48,10 @@ REFUSED: dict[str, Call] = {
         "item", InformOptions(labels={"a": "\ud800"})
     ),
     "namespaces: namespace 'A B' is not valid": lambda client: client.start(namespaces=["A B"]),
+    "kinds must be a list of text or None, got 'one'": lambda client: client.drained("one"),
+    "kinds must be a list of text or None, got 'two'": lambda client: client.wait_until_drained(
+        "two"
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from delta_cli.engine.errors import StateConflict
 from delta_cli.engine.model.event import EventCategory
@@ -17,7 +17,12 @@ class Repair:
     """One kind of repair: the states it leaves, the one it enters, and its event.
 
     In `settled_states` there is nothing left to do: it is accepted, and writes nothing.
+    Applications name them `Repair.INVALIDATE`, `Repair.RETRY` and `Repair.DELETE`.
     """
+
+    INVALIDATE: ClassVar["Repair"]
+    RETRY: ClassVar["Repair"]
+    DELETE: ClassVar["Repair"]
 
     verb: str
     from_states: Sequence[ResourceState]
@@ -58,6 +63,7 @@ DELETE: Final = Repair(
     new_round=False,
     settled_states=(ResourceState.DELETED,),
 )
+Repair.INVALIDATE, Repair.RETRY, Repair.DELETE = INVALIDATE, RETRY, DELETE
 _TOLD: Final = 3
 
 
