@@ -15,6 +15,7 @@ from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.states import landing_after_success
 from delta_cli.engine.store import maintenance, work
 from delta_cli.engine.store.work import Outcome, Written
+from tests.support.engine import Item, Stage, item_controller, working
 from tests.support.fleet import RESOURCES, Hand
 from tests.support.observing import Observer
 
@@ -93,6 +94,33 @@ async def test_rows_that_are_locked_already_are_written_however_long_that_takes(
             assert not completing.done()
             slow.rollback()
             assert len(await completing) == 3
+
+
+async def test_what_was_written_unheard_is_counted_and_not_taken_for_late(
+    dsn: str,
+    observer: Observer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    real, losses = work.complete, [1]
+
+    async def complete(*given: Any) -> Written:
+        written = await real(*given)
+        if losses:
+            losses.clear()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return written
+
+    monkeypatch.setattr(work, "complete", complete)
+    stage = Stage(opened=True)
+    async with working(dsn, item_controller(stage.work)) as client:
+        await client.inform(Item("a"))
+        await observer.until_state("a", "synced")
+        summary = await client.stop()
+    assert summary is not None
+    assert not losses
+    assert (summary.counts.synced, summary.counts.lost) == (1, 0)
+    assert "outcome dropped" not in caplog.text
 
 
 async def test_a_completion_leaves_its_patience_to_nobody(

@@ -9,13 +9,20 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import psycopg
 
-from delta_cli.engine.database import Connection, LastingConnection, while_away
+from delta_cli.engine.database import (
+    AWAY,
+    Connection,
+    LastingConnection,
+    is_unconnected,
+    while_away,
+)
 from delta_cli.engine.dsn import mask_secrets
 from delta_cli.engine.hints import EVENT, HintSender
 from delta_cli.engine.loops.base import Worker
@@ -48,6 +55,7 @@ class Completer:
         self._try_held_at: float = 0.0  # time.monotonic()
         self._around_until: float = 0.0  # time.monotonic()
         self._flushing: list[Outcome] = []
+        self._unheard: set[ClaimKey] = set()  # a flush of them broke off: it may be committed
         self._wake: asyncio.Event = asyncio.Event()
         self._empty: asyncio.Event = asyncio.Event()
         self._empty.set()
@@ -66,8 +74,7 @@ class Completer:
     @property
     def claims(self) -> set[ClaimKey]:
         """The claims whose outcomes are not written yet."""
-        unwritten = (*self._waiting, *self._held, *self._flushing)
-        return {(outcome.claim.id, outcome.claim.term) for outcome in unwritten}
+        return _keys((*self._waiting, *self._held, *self._flushing))
 
     def put(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -80,6 +87,7 @@ class Completer:
         """Drop what is not written: the worker was given up, its claims are others' by now."""
         self._waiting.clear()
         self._held.clear()
+        self._unheard.clear()
         if not self._flushing:
             self._empty.set()
 
@@ -143,9 +151,7 @@ class Completer:
 
     async def _flush(self, batch: list[Outcome]) -> None:
         async with self._connection.use() as connection:
-            written = await self._complete(connection, batch)
-            left_out = [one.claim for one in batch if one.claim.id not in written]
-            held = await work.still_held(connection, left_out) if left_out else set[int]()
+            written, held = await self._heard(connection, batch)
         self._hints.send(EVENT)
         # Sooner than the claimer would look by itself: a short retry, or a newer object.
         poll_s = self._worker.config.poll_interval.total_seconds()
@@ -160,8 +166,26 @@ class Completer:
                 self._count(outcome)
             elif outcome.claim.id in held:
                 self._held.append(outcome)
+            elif (outcome.claim.id, outcome.claim.term) in self._unheard:
+                self._count(outcome)  # written, most likely
             else:
                 self._drop(outcome, "finished too late")
+        if self._unheard:
+            self._unheard -= _keys(batch)
+
+    async def _heard(
+        self, connection: Connection, batch: list[Outcome]
+    ) -> tuple[Written, set[int]]:
+        """Write a batch. Returns what was written, and the ids of what somebody holds."""
+        try:
+            written = await self._complete(connection, batch)
+            left_out = [one.claim for one in batch if one.claim.id not in written]
+            held = await work.still_held(connection, left_out) if left_out else set[int]()
+        except AWAY as error:
+            if is_unconnected(error):
+                self._unheard |= _keys(batch)
+            raise
+        return written, held
 
     async def _complete(self, connection: Connection, batch: list[Outcome]) -> Written:
         """Write a batch; while somebody holds rows of ours, around such rows."""
@@ -214,6 +238,10 @@ class Completer:
                 counts.failed += 1
             case _:
                 pass
+
+
+def _keys(outcomes: Iterable[Outcome]) -> set[ClaimKey]:
+    return {(outcome.claim.id, outcome.claim.term) for outcome in outcomes}
 
 
 def _name(outcome: Outcome) -> str:
