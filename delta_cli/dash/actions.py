@@ -62,6 +62,14 @@ class Plan:
         return self.count > (1 if self.verb == "delete" else TYPED_FROM)
 
     @property
+    def answers(self) -> tuple[str, str]:
+        """The words of the button that changes nothing, and of the one that does it."""
+        if self.verb == "cancel":  # "Cancel" would be either
+            what = "the work" if self.count == 1 else f"{self.count:,} works"
+            return "Keep running", f"Cancel {what}"
+        return "Cancel", f"{self.verb.capitalize()} {self.count:,}"
+
+    @property
     def samples(self) -> list[str]:
         """Some of what it is about, in words."""
         if self.thing is not None:

@@ -19,7 +19,7 @@ _WIDTH: Final = 64
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Answers True only when the action's own button is pressed; the focus begins on Cancel."""
+    """Answers True only when the action's own button is pressed; the focus begins on the other."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "answer(False)", "cancel"),
@@ -46,9 +46,10 @@ class ConfirmScreen(ModalScreen[bool]):
                     placeholder=words, id="confirm-typed", compact=True, select_on_focus=False
                 )
             with Horizontal(id="confirm-buttons"):
-                yield Button("Cancel", id="cancel")
+                keep, act = plan.answers
+                yield Button(keep, id="cancel")
                 yield Button(
-                    Text(f"{plan.verb.capitalize()} {plan.count:,}"),
+                    Text(act),
                     id="do",
                     variant="error" if plan.verb == "delete" else "warning",
                     disabled=self._typed is not None,
@@ -59,7 +60,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self.query_one("#cancel", Button).focus()
 
     def on_key(self, event: events.Key) -> None:
-        """What is typed goes to where it is asked for, although Cancel has the focus."""
+        """What is typed goes to where it is asked for, although a button has the focus."""
         typed = event.character or ""
         if self._typed is None or not typed.isalnum() or event.key == "n":
             return
