@@ -229,6 +229,21 @@ async def test_a_tick_is_forced_and_its_run_is_shown(
     assert (await observer.rows(runs))[-1] == ("success",)
 
 
+async def test_a_paused_tick_that_is_forced_is_told_as_skipped(
+    dash: Dash, dsn: str, observer: Observer
+) -> None:
+    await synced(dsn, "a")
+    await observer.do("insert into delta_pause (scope, name) values ('tick', 'clean')")
+    async with dash(tab="ticks") as driven:
+        await driven.shows("paused")
+        driven.app.tab.go_to("clean")
+        await driven.press("t")
+        await driven.shows("Tick 1 tick?")
+        await driven.press("right", "enter")
+        await driven.shows("tick clean: 0 done (skipped: paused)")
+        assert {one.severity for one in driven.app._notifications} == {"warning"}
+
+
 async def test_a_kind_is_paused_and_resumed(dash: Dash, dsn: str, observer: Observer) -> None:
     await synced(dsn, "a")
     async with dash() as driven:
@@ -257,6 +272,9 @@ async def test_a_running_work_is_cancelled(
         await driven.shows("pending", "all · 1")
         await driven.press("x")
         await driven.shows("Cancel 1 resource?", "delta cancel item a")
+        buttons = {str(one.id): str(one.label) for one in driven.app.screen.query(Button)}
+        assert buttons == {"cancel": "Keep running", "do": "Cancel the work"}
+        assert driven.app.focused is driven.app.screen.query_one("#cancel", Button)
         await driven.press("right", "enter")
         await driven.shows("cancel: 1 done")
     assert (await observer.resource("a"))["errors"] != [] or await observer.value(

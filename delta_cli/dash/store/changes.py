@@ -61,11 +61,19 @@ class Changes:
             done += 1
         return Report(done, len(lines) - done)
 
+    async def _tick(self, name: str) -> Report:
+        outcome = await self._client.tick(name)
+        if outcome is TickOutcome.SUCCESS:
+            return Report(1, 0, words=outcome.value)
+        words = outcome.value
+        if outcome is TickOutcome.SKIPPED:
+            words += f": {(await self._client.tick_standing(name)).last_skip_reason}"
+        return Report(0, 0, words=words, is_ok=False)
+
     async def _perform_on(self, verb: str, thing: Thing, actor: str) -> Report:
         match verb:
             case "tick":
-                outcome = await self._client.tick(thing.name)
-                return Report(1, 0, words=outcome.value, is_ok=outcome is TickOutcome.SUCCESS)
+                return await self._tick(thing.name)
             case "pause":
                 await self._client.control.pause(thing.scope, thing.name, actor=actor)
             case _:
