@@ -77,19 +77,25 @@ class Alert:
 
 
 def alerts(snapshot: Snapshot) -> list[Alert]:
-    """What a person should look at, the worst first."""
+    """What a person should look at, the worst first: what is amiss now before what was."""
     return [
         *_of_workers(snapshot),
         *_of_ticks(snapshot),
         *_of_controllers(snapshot),
         *_of_kinds(snapshot),
         *_of_pauses(snapshot),
+        *_of_losses(snapshot),
     ]
 
 
 def alive(snapshot: Snapshot) -> int:
     """How many workers are there and have been heard of."""
     return sum(one.is_there and not one.silent for one in snapshot.workers)
+
+
+def fleet_words(snapshot: Snapshot) -> str:
+    """How many of the workers are alive that should be: those that ended are not missed."""
+    return f"{alive(snapshot)}/{sum(one.is_there for one in snapshot.workers)} alive"
 
 
 def overdue_s(tick: TickRow, now: datetime) -> float:
@@ -104,22 +110,37 @@ def is_overdue(tick: TickRow, now: datetime) -> bool:
     return overdue_s(tick, now) > 2 * tick.interval_s + _LATE_S
 
 
+def is_unwell(tick: TickRow, now: datetime) -> bool:
+    """Whether a tick fails and fails again, or should have run long ago."""
+    return tick.consecutive_failures >= MANY_FAILURES or is_overdue(tick, now)
+
+
+def is_unattended(snapshot: Snapshot) -> bool:
+    """Whether no worker is alive though there is something for one to do."""
+    is_late = any(is_overdue(tick, snapshot.at) for tick in snapshot.ticks)
+    return alive(snapshot) == 0 and (is_late or bool(snapshot.controllers))
+
+
 def _of_workers(snapshot: Snapshot) -> list[Alert]:
+    there = [one for one in snapshot.workers if one.is_there]
     found = [
-        Alert("workers", str(one.id), f"worker {one.id} {_silence(one)}")
-        for one in snapshot.workers
+        Alert("workers", str(one.id), f"worker {one.id} is silent for {age(one.heartbeat_age_s)}")
+        for one in there
         if one.silent
     ]
     # That one which should be there is silent is told already.
-    if snapshot.controllers and not any(one.is_there for one in snapshot.workers):
+    if snapshot.controllers and not there:
         found.append(Alert("workers", "", "no worker runs"))
     return found
 
 
-def _silence(worker: WorkerRow) -> str:
-    """Silent is one that may come back; a lost one has had its resources taken away."""
-    lasts = age(worker.heartbeat_age_s)
-    return f"was lost {lasts} ago" if worker.state == "lost" else f"is silent for {lasts}"
+def _of_losses(snapshot: Snapshot) -> list[Alert]:
+    """Workers whose resources others have taken over: what one is to know, the newest first."""
+    lost = [one for one in snapshot.workers if one.silent and not one.is_there]
+    return [
+        Alert("workers", str(one.id), f"worker {one.id} was lost {age(one.heartbeat_age_s)} ago")
+        for one in sorted(lost, key=lambda one: one.heartbeat_age_s)
+    ]
 
 
 def _of_ticks(snapshot: Snapshot) -> list[Alert]:

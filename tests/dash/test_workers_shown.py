@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from delta_cli.dash.actions import plan_worker
-from delta_cli.dash.screens.overview import _health
+from delta_cli.dash.screens.overview_health import health_text
 from delta_cli.dash.screens.worker_rows import worker_rows, worker_text
 from delta_cli.dash.snapshot import KindCounts, Snapshot, alerts
 from delta_cli.dash.state import State
 from delta_cli.engine.database import Database
 from delta_cli.engine.model.fleet import ControllerRow, WorkerRow
+from delta_cli.engine.model.pause import Pause, PauseScope
 from delta_cli.engine.model.tick import TickRow
 from delta_cli.engine.states import ResourceState
 from delta_cli.engine.store import maintenance, workers
@@ -20,6 +21,7 @@ from delta_cli.engine.store.workers import WorkerIdentity, WorkerVitals
 from tests.support.observing import Observer
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+KIND = ControllerRow("item", 60.0, None, NOW, 0, 1, None, None, NOW, paused=False)
 STATES = ("stopped", "running", "lost", "stopped", "draining")
 
 
@@ -64,7 +66,12 @@ def test_a_worker_that_ended_grows_no_older(state: str, words: str) -> None:
 def test_the_health_counts_those_who_are_alive() -> None:
     seen = [worker(0, "running"), worker(1, "lost"), worker(2, "running", beat_s=40)]
     seen += [worker(number, "stopped") for number in range(3, 9)]
-    assert "Workers 1/9 alive" in _health(shown_by(seen), 70).plain
+    assert "Workers 1/2 alive  !worker 2 is silent" in health_text(shown_by(seen), 70).plain
+
+
+def test_workers_that_ended_are_not_missed() -> None:
+    seen = [worker(0, "running"), worker(1, "running"), worker(2, "stopped")]
+    assert "Workers 2/2 alive  all well" in health_text(shown_by(seen), 70).plain
 
 
 def test_a_restart_of_the_server_makes_nobody_silent_at_once() -> None:
@@ -90,16 +97,41 @@ def tick(name: str, *, failures: int = 0) -> TickRow:
         ([worker(1, "running")], ["tick sweep is overdue by 1h00"]),
         ([worker(1, "running", beat_s=40)], ["worker 1 is silent for 40s"]),
         ([worker(1, "stopped")], ["no worker runs"]),
-        ([worker(1, "lost", beat_s=40)], ["worker 1 was lost 40s ago", "no worker runs"]),
+        ([worker(1, "lost", beat_s=40)], ["no worker runs"]),
     ],
 )
 def test_that_nobody_works_is_told_once_and_not_by_each_overdue_tick(
     seen: Sequence[WorkerRow], told: list[str]
 ) -> None:
-    kind = ControllerRow("item", 60.0, None, NOW, 0, 1, None, None, NOW, paused=False)
     ticks = (tick("sweep"), tick("rescue", failures=3))
-    shown = alerts(Snapshot(at=NOW, workers=seen, ticks=ticks, controllers=(kind,)))
-    assert [one.text for one in shown] == [*told, "tick rescue failed 3 times in a row"]
+    shown = alerts(Snapshot(at=NOW, workers=seen, ticks=ticks, controllers=(KIND,)))
+    assert [one.text for one in shown if "lost" not in one.text] == [
+        *told,
+        "tick rescue failed 3 times in a row",
+    ]
+
+
+def test_what_is_amiss_now_is_told_before_what_was_lost_long_ago() -> None:
+    seen = [worker(3, "lost", beat_s=521), worker(4, "lost", beat_s=90), worker(6, "running", 34)]
+    kind = replace(KIND, inform_failures=8)
+    pause = Pause(PauseScope.NAMESPACE, "eu", None, "cli:ana", NOW, None)
+    ticks = (tick("audit", failures=5),)
+    shown = alerts(Snapshot(NOW, workers=seen, ticks=ticks, controllers=(kind,), pauses=(pause,)))
+    assert [(one.tab, one.key) for one in shown] == [
+        *(("workers", "6"), ("ticks", "audit"), ("controllers", "item"), ("controllers", "eu")),
+        *(("workers", "4"), ("workers", "3")),
+    ]
+
+
+def test_that_no_tick_runs_is_told_where_ticks_are_told_of() -> None:
+    state = State("test")
+    seen = [worker(1, "lost", beat_s=521), worker(2, "running", beat_s=34)]
+    state.take_snapshot(Snapshot(NOW, workers=seen, ticks=(tick("sweep"), tick("rescue"))))
+    told = health_text(state, 76).plain.splitlines()
+    assert told == [
+        "Workers 0/1 alive  !worker 2 is silent for 34s  !worker 1 was lost 8m41 ago",
+        "Ticks   0/2  !none runs: no worker is alive",
+    ]
 
 
 def test_pausing_a_worker_that_ended_is_refused_with_a_word() -> None:

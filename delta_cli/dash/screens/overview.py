@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -14,16 +13,17 @@ from delta_cli.dash.event_lines import Entry
 from delta_cli.dash.glyphs import bars
 from delta_cli.dash.log_reading import LOG_LINES
 from delta_cli.dash.screens.kind_rows import ALONE, BESIDE_RATES, kind_rows
+from delta_cli.dash.screens.overview_health import health_text
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import TICK_COLUMNS, tick_rows
 from delta_cli.dash.screens.worker_rows import WORKER_COLUMNS, worker_rows
-from delta_cli.dash.snapshot import alive
+from delta_cli.dash.snapshot import fleet_words
 from delta_cli.dash.state import State
 from delta_cli.dash.tones import Piece, Tone, text_of
 from delta_cli.dash.trends import FAILED, SYNCED
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
-from delta_cli.dash.words import age, fit, milliseconds, shown
+from delta_cli.dash.words import age, milliseconds
 from delta_cli.engine.model.event import EventCategory
 from delta_cli.engine.model.pause import PauseScope
 
@@ -77,11 +77,10 @@ class OverviewTab(Tab):
         kinds.border_subtitle = f"counted{old}" if snapshot.counted else "counting"
         self.query_one("#rates", Static).update(_rates(self.state, now))
         health = self.query_one("#health", Static)
-        health.update(_health(self.state, health.content_size.width))
+        health.update(health_text(self.state, health.content_size.width))
         self.query_one("#few-workers", KeyedTable).set_rows(worker_rows(snapshot, now, self.state))
         self.query_one("#few-ticks", KeyedTable).set_rows(tick_rows(snapshot, now))
-        title = f"Workers {alive(snapshot)}/{len(snapshot.workers)} alive"
-        self.query_one("#few-workers").border_title = title
+        self.query_one("#few-workers").border_title = f"Workers {fleet_words(snapshot)}"
         self.query_one("#few-ticks").border_title = "Ticks"
 
     def on_event_log_placed(self, message: EventLog.Placed) -> None:
@@ -126,26 +125,3 @@ def _rates(state: State, now: datetime) -> Text:
         pieces.append((f"in flight {in_flight:,}  due {due:,}\n", Tone.PLAIN))
         pieces.append((f"newest event {state.newest:,}", Tone.MUTED))
     return text_of(pieces)
-
-
-def _health(state: State, width: int) -> Text:
-    """What a narrow terminal has room for: only the problems."""
-    snapshot = state.snapshot
-    if snapshot is None:
-        return Text("")
-    lines: list[Piece] = []
-    problems_of = {
-        tab: [shown(alert.text) for alert in state.alerts if alert.tab == tab]
-        for tab in ("workers", "ticks")
-    }
-    ticks = len(snapshot.ticks)
-    words = {
-        "workers": f"{alive(snapshot)}/{len(snapshot.workers)} alive",
-        "ticks": f"{ticks - len(problems_of['ticks'])}/{ticks}",
-    }
-    for tab, problems in problems_of.items():
-        lines.append((f"{tab.capitalize():<8}{words[tab]}  ", Tone.PLAIN))
-        told = "  ".join(f"!{problem}" for problem in problems) or "all well"
-        told = fit(told, width - cell_len(lines[-1][0]), cut=state.glyphs.cut)
-        lines.append((told + "\n", Tone.BAD if problems else Tone.OK))
-    return text_of(lines)

@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from delta_cli.dash.snapshot import MANY_FAILURES, Snapshot, is_overdue, overdue_s
+from delta_cli.dash.snapshot import Snapshot, is_overdue, is_unwell, overdue_s
 from delta_cli.dash.tones import Piece, Tone
 from delta_cli.dash.widgets.columns import Column
 from delta_cli.dash.widgets.rows import Cells, Row
@@ -65,7 +65,6 @@ def state_of(tick: TickRow, now: datetime) -> Piece:
 
 
 def _row(tick: TickRow, now: datetime) -> Row:
-    is_bad = tick.consecutive_failures >= MANY_FAILURES or is_overdue(tick, now)
     values = {
         "name": tick.name,
         "interval": tick.interval_s,
@@ -78,7 +77,9 @@ def _row(tick: TickRow, now: datetime) -> Row:
         "holder": tick.holder,
         "error": tick.last_error,
     }
-    return Row(tick.name, partial(_cells, tick, now), "!" if is_bad else " ", values=values)
+    return Row(
+        tick.name, partial(_cells, tick, now), "!" if is_unwell(tick, now) else " ", values=values
+    )
 
 
 def _cells(tick: TickRow, now: datetime) -> Cells:
