@@ -49,6 +49,8 @@ _SIGN_OFF_TIMEOUT_S = 2.0
 _CLAIM_TIMEOUT_S = 5.0
 #: Why a rebalance that this worker needs did not run, though it will.
 _TRY_AGAIN = (SkipReason.LOCK_BUSY, SkipReason.DATABASE_UNAVAILABLE)
+#: How long the loops of a worker that fails may take to end, before they are asked again.
+_ASK_AGAIN_S = 0.5
 #: How often to look whether another loop or worker has ended the inform run that is waited for.
 _RUN_POLL_S = 0.05
 
@@ -196,7 +198,8 @@ class Runtime:
                 await self._write_outcomes()
                 executing.cancel()
                 await cancel_patiently(ticking, hurry=self._stop_now)
-                await cancel_all(*ticking, *loops, controlling, ending)
+                await cancel_all(*ticking, *loops, controlling)
+                await cancel_all(ending)
         finally:
             unhook()
             await self._informer.end_runs(hurry=self._stop_now)
@@ -397,6 +400,8 @@ async def _end_for_good(tasks: Sequence[asyncio.Task[None]]) -> None:
     try:
         await asyncio.Event().wait()
     finally:
+        # Asked twice at once, psycopg would close what it is about to free.
+        await asyncio.wait(tasks, timeout=_ASK_AGAIN_S)
         await cancel_all(*tasks)
 
 
