@@ -45,11 +45,14 @@ async def take_living(
                 raise _none_within(pool.timeout) from None
         try:
             await prove(connection)
-        except BaseException as error:  # a cancellation too: the pool replaces what it lent
+        except psycopg.Error:
             await connection.close()
             await pool.putconn(connection)
-            if not isinstance(error, psycopg.Error):
-                raise
+        except BaseException:
+            # Not closed: psycopg has ended the statement of who was cancelled, and the pool warns
+            # of each closed one that it gets back.
+            await pool.putconn(connection)
+            raise
         else:
             return connection
         await asyncio.sleep(next(rests))
