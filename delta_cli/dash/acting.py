@@ -7,6 +7,7 @@ from delta_cli.dash.actions import Plan
 from delta_cli.dash.messages import ActionDone
 from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.store import Report, reason_of
+from delta_cli.dash.words import shown
 
 if TYPE_CHECKING:
     from delta_cli.dash.base import DashBase
@@ -28,7 +29,7 @@ class Operator:
             app.notify(f"{verb}: not for what is under the cursor", markup=False, timeout=3)
             return
         if plan.count == 0:
-            app.notify(_refused(plan), severity="warning", markup=False)
+            app.notify(shown(_refused(plan)), severity="warning", markup=False)
             return
         screen = ConfirmScreen(plan, protected=app.options.protected)
         app.push_screen(screen, partial(self._answered, plan))

@@ -1,7 +1,7 @@
 """What an operator can do from the dashboard, and the command line that would do the same."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,6 +118,15 @@ def plan_repair(verb: str, chosen: Sequence[Line]) -> Plan:
         refused=[line for line in chosen if line.state not in allowed],
         why_not="what was chosen is deleted already" if is_done else "",
     )
+
+
+def plan_tick(verb: str, name: str, own: Collection[str]) -> Plan:
+    """To force, pause or resume a tick; `own`: the ticks that this process can run."""
+    if verb == "tick" and name not in own:
+        command = shlex.join(["delta", "tick", name, "--app", "MODULE:CONFIG"])
+        words = f"tick {name} belongs to an application, which the dashboard does not load"
+        return Plan(verb, why_not=f"{words}; from a shell: {command}")
+    return Plan(verb, thing=Thing(PauseScope.TICK, name))
 
 
 def plan_worker(verb: str, key: str, workers: Sequence[WorkerRow]) -> Plan:

@@ -74,7 +74,7 @@ class DeltaDash(Going, Looking, Copying):
             yield ResourcesTab(state, self.store.resources, id="resources")
             yield EventsTab(state, id="events")
             yield WorkersTab(state, id="workers")
-            yield TicksTab(state, id="ticks")
+            yield TicksTab(state, self.store.changes.ticks, id="ticks")
             yield ControllersTab(state, id="controllers")
         yield AlertLine(state)
         yield KeyLine()

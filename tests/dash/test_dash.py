@@ -1,8 +1,9 @@
 import re
+from datetime import timedelta
 
 from textual.widgets import Button, Input
 
-from delta_cli import Client, Permanent
+from delta_cli import Client, Config, Permanent, TickService
 from delta_cli.dash.screens.confirm import ConfirmScreen
 from delta_cli.dash.widgets.event_log import EventLog
 from delta_cli.dash.widgets.keyed_table import KeyedTable
@@ -242,6 +243,24 @@ async def test_a_paused_tick_that_is_forced_is_told_as_skipped(
         await driven.press("right", "enter")
         await driven.shows("tick clean: 0 done (skipped: paused)")
         assert {one.severity for one in driven.app._notifications} == {"warning"}
+
+
+async def test_the_tick_of_an_application_is_not_forced_but_its_command_told(
+    dash: Dash, dsn: str
+) -> None:
+    config = Config(ticks=[TickService("audit", timedelta(hours=1), lambda: 1)])
+    async with Client(dsn, config) as client:
+        await client.tick("audit")
+        async with dash(tab="ticks") as driven:
+            await driven.shows("audit")
+            driven.app.tab.go_to("audit")
+            await driven.press("t")
+            await driven.shows("tick audit belongs to an application")
+            told = " ".join(one.message for one in driven.app._notifications)
+            assert told.endswith("from a shell: delta tick audit --app MODULE:CONFIG")
+            assert not isinstance(driven.app.screen, ConfirmScreen)
+            await driven.press("p")
+            await driven.shows("Pause 1 tick?")
 
 
 async def test_a_kind_is_paused_and_resumed(dash: Dash, dsn: str, observer: Observer) -> None:

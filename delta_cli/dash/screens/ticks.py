@@ -1,14 +1,16 @@
 """The tab Ticks: the periodic services, and the last runs of the one under the cursor."""
 
+from collections.abc import Collection
+
 from textual.app import ComposeResult
 from textual.content import Content
 
-from delta_cli.dash.actions import Plan, Thing
+from delta_cli.dash.actions import Plan, plan_tick
 from delta_cli.dash.screens.tab import Tab
 from delta_cli.dash.screens.tick_rows import ALL_COLUMNS, RUN_COLUMNS, run_rows, tick_rows
+from delta_cli.dash.state import State
 from delta_cli.dash.widgets.keyed_table import KeyedTable
 from delta_cli.dash.words import shown
-from delta_cli.engine.model.pause import PauseScope
 
 
 class TicksTab(Tab):
@@ -16,6 +18,11 @@ class TicksTab(Tab):
 
     main = "ticks-table"
     verbs = ("tick", "pause", "resume")
+
+    def __init__(self, state: State, own: Collection[str], *, id: str) -> None:  # noqa: A002
+        """`own`: the ticks that this process can run."""
+        super().__init__(state, id=id)
+        self._own: Collection[str] = own
 
     def compose(self) -> ComposeResult:
         """The ticks, and the runs of one."""
@@ -56,4 +63,4 @@ class TicksTab(Tab):
         table = self.query_one("#ticks-table", KeyedTable)
         if verb not in self.verbs or not table.cursor_key:
             return None
-        return Plan(verb, thing=Thing(PauseScope.TICK, table.cursor_key))
+        return plan_tick(verb, table.cursor_key, self._own)

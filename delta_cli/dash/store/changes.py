@@ -1,6 +1,6 @@
 """Does what was confirmed, to what still stands as it was shown."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from delta_cli.engine.errors import NotFound, StateConflict
 from delta_cli.engine.model.tick import TickOutcome
 from delta_cli.engine.store import repair
 from delta_cli.engine.store.overview import Line
+from delta_cli.engine.tick_names import known_ticks
 
 _REPAIRS: Final = {
     "invalidate": repair.INVALIDATE,
@@ -35,6 +36,11 @@ class Changes:
     def __init__(self, client: Client, resources: Resources) -> None:
         self._client: Client = client
         self._resources: Resources = resources
+
+    @property
+    def ticks(self) -> Collection[str]:
+        """The names of the ticks that can be forced here."""
+        return known_ticks(self._client.config.ticks)
 
     async def perform(self, plan: Plan, *, actor: str) -> Report:
         """Do what was confirmed, to rows that still stand as they were shown and no others.
