@@ -29,12 +29,26 @@ _COLUMNS: Final = (
 )
 
 
-def columns(chosen: Filter) -> Sequence[Column]:
-    """The columns of a list: without those that would say the same on every line."""
+#: Where several kinds or namespaces are listed, an error gives way to what tells rows apart.
+_APART: Final = {"kind": (10, 1), "namespace": (8, 2), "error": (8, 3)}
+
+
+def columns(chosen: Filter, lines: Sequence[Line] = ()) -> Sequence[Column]:
+    """The columns of a list of these lines: without those that would say the same on every one."""
     same = {"kind"} if chosen.wanted.kind is not None else set[str]()
     if chosen.wanted.namespace is not None:
         same.add("namespace")
-    return [one for one in _COLUMNS if one.key not in same]
+    apart = set[str]()
+    if len({line.kind for line in lines}) > 1:
+        apart |= {"kind", "error"}
+    if len({line.namespace for line in lines}) > 1:
+        apart |= {"namespace", "error"}
+    return [_needed(one) if one.key in apart else one for one in _COLUMNS if one.key not in same]
+
+
+def _needed(column: Column) -> Column:
+    width, drop = _APART[column.key]
+    return replace(column, width=width, drop=drop)
 
 
 def as_read(line: Line, row: ResourceRow) -> Line:

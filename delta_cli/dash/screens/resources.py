@@ -121,7 +121,7 @@ class ResourcesTab(Tab):
         is_same, self._listed = message.wanted == self._listed, message.wanted
         if not is_same:
             # Rows of the list before may have been shown in these columns.
-            self._table.set_columns(columns(self.filter))
+            self._table.set_columns(columns(self.filter, message.page.lines))
         self._page, self._why = message.page, None
         lines = {str(line.id): line for line in message.page.lines}
         kept = self._table.marks | ({self._opened_key} if is_same else set[str]())
@@ -178,6 +178,8 @@ class ResourcesTab(Tab):
         # What is looked into stays although the filter lets it through no more: keys are about it.
         seen = {str(line.id) for line in page.lines} | {self._opened_key}
         lines = [line for key, line in self._lines.items() if key in seen]
+        if (needed := columns(self.filter, lines)) != self._table.columns:
+            self._table.set_columns(needed)
         self._table.set_rows([resource_row(line, now) for line in lines])
         if not lines:
             self._detail.clear()
