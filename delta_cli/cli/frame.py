@@ -33,12 +33,13 @@ class Stale:
 class Frame:
     """What was printed at `at`. `seen`: what of the records and remarks time alone leaves.
 
-    `remarks`: for a person, beside the data.
+    `remarks`: for a person, beside the data; `lasting`: what of each time alone leaves.
     """
 
     at: datetime
     lines: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    lasting: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
     def see(self, record: Mapping[str, Any]) -> None:
@@ -48,6 +49,7 @@ class Frame:
     def remark(self, text: str, lasting: str) -> None:
         """Take a remark, and note of what of it lasts."""
         self.remarks.append(text)
+        self.lasting.append(lasting)
         self.seen.append(lasting)
 
     def is_same_as(self, other: "Frame | None") -> bool:

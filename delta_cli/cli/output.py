@@ -220,7 +220,10 @@ class Screen:
 
 
 class Paper:
-    """A pipe or file, to which each look is added that differs from the one before."""
+    """A pipe or file, to which each look is added that differs from the one before.
+
+    What a person is told beside it is told again only once it has changed.
+    """
 
     def __init__(self) -> None:
         self._last: Frame | None = None
@@ -238,8 +241,10 @@ class Paper:
         if not frame.is_same_as(self._last):
             for line in frame.lines:
                 _line(line)
-            for text in frame.remarks:
-                note(text)
+            told = () if self._last is None else self._last.lasting
+            for text, lasting in zip(frame.remarks, frame.lasting, strict=True):
+                if lasting not in told:
+                    note(text)
         self._last = frame
 
     def tell_stale(self, stale: Stale) -> None:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from delta_cli.cli.frame import Frame
+from delta_cli.cli.output import Paper
 from tests.cli.conftest import Here, Inform
 
 Do = Callable[[LiteralString], None]
@@ -108,3 +109,19 @@ def test_a_remark_whose_age_alone_has_changed_makes_no_new_look() -> None:
     third.remark("lost", "lost")
     assert second.is_same_as(first)
     assert not third.is_same_as(second)
+
+
+def test_a_pipe_is_told_a_remark_again_only_once_it_has_changed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paper = Paper()
+    looks = [("1 lost", "a"), ("1 lost", "b"), ("2 lost", "b"), (None, "b"), ("2 lost", "c")]
+    told: list[str] = []
+    for remark, record in looks:
+        frame = Frame(datetime(2026, 1, 1, tzinfo=UTC))
+        frame.see({"record": record})
+        if remark is not None:
+            frame.remark(f"{remark}, {record}", remark)
+        paper.show(frame)
+        told.append(capsys.readouterr().err)
+    assert told == ["note: 1 lost, a\n", "", "note: 2 lost, b\n", "", "note: 2 lost, c\n"]
