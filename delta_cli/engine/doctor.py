@@ -389,14 +389,14 @@ def of_informers(informers: Sequence[InformerFacts]) -> Finding:
     if not informers:
         return Finding("informers", Verdict.OK, "none fails, nothing was refused")
     detail = "; ".join(_of_informer(one) for one in informers)
-    refusing = next((one for one in informers if one.refused), None)
-    if refusing is None:
-        fix = f"mend inform(), or what it lists from: delta informs {informers[0].kind}"
-    else:
+    look = ", ".join(f"delta informs {one.kind}" for one in informers)
+    if any(one.refused for one in informers):
         fix = (
             "mend what is refused, or leave it out of inform(): until then each run lists again "
-            f"from the same watermark; delta informs {refusing.kind}"
+            f"from the same watermark; {look}"
         )
+    else:
+        fix = f"mend inform(), or what it lists from: {look}"
     return Finding("informers", Verdict.WARNING, detail, fix)
 
 

@@ -145,6 +145,17 @@ def test_an_informer_of_which_objects_are_refused_or_that_fails_is_a_warning(
     assert examined("refused=0")["verdict"] == "ok"
 
 
+def test_each_informer_that_fails_is_named_in_the_way_out() -> None:
+    failing = [InformerFacts("invoice", 1, 0, "no"), InformerFacts("user", 5, 0, "no")]
+    way_out = doctor.of_informers(failing).fix
+    assert way_out is not None
+    assert way_out.endswith(": delta informs invoice, delta informs user")
+    way_out = doctor.of_informers([*failing, InformerFacts("order", 0, 2, "no")]).fix
+    assert way_out is not None and way_out.endswith(
+        "; delta informs invoice, delta informs user, delta informs order"
+    )
+
+
 def test_claims_past_their_lease_and_failing_ticks_are_problems(
     quick: Here, inform: Inform, dsn: str
 ) -> None:
