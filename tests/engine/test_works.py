@@ -1,13 +1,17 @@
 """What a work may return or raise: none of it ends the worker, nor counts as done what is not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from delta_cli import Resource
+from delta_cli.engine.cancelling import cancel_all
 from tests.support.engine import Item, item_controller, working
+from tests.support.executing import Executing, claimed
 from tests.support.observing import Observer
+from tests.support.waiting import eventually
 
 
 def steps(resource: Resource[Item]) -> Iterator[int]:
@@ -69,6 +73,25 @@ async def test_what_a_work_returns_is_awaited_if_it_can_be(
         await client.inform(Item("a"))
         await observer.until_state("a", "synced")
     assert ran == ["a"]
+
+
+async def test_a_future_that_raises_what_closes_coroutines_fails_its_work_alone() -> None:
+    async def work(resource: Resource[Item]) -> None:
+        if resource.object_id == "item-1":
+            future = asyncio.get_running_loop().create_future()
+            future.get_loop().call_soon(future.set_exception, GeneratorExit())
+            await future
+
+    executing = Executing(item_controller(work))
+    running = asyncio.create_task(executing.executor.run())
+    executing.executor.submit([claimed(1)])
+    await eventually(lambda: executing.outcomes)
+    ended, _ = await asyncio.wait([running], timeout=0.2)  # it looks each 0.05 s
+    assert (ended, executing.slots.in_use) == (set(), 0)
+    executing.executor.submit([claimed(2)])
+    await eventually(lambda: len(executing.outcomes) == 2)
+    assert [one.landing.state for one in executing.outcomes] == ["failed", "synced"]
+    await cancel_all(running)
 
 
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])

@@ -242,7 +242,13 @@ class Executor:
                 while self._queue and not runner.abandoned:
                     claim = self._queue.popleft()
                     self._spawn_soon()
-                    await self._work(runner, claim)
+                    try:
+                        await self._work(runner, claim)
+                    except GeneratorExit:
+                        # Out of a future that the work awaited, it closes `_work` to its end, which
+                        # took it for a failure, and comes up here all the same.
+                        if not is_running(runner.task):
+                            raise
                     if not self._is_clean():
                         self._spawn_soon()
                         return
