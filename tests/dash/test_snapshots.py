@@ -83,7 +83,7 @@ class StillDash(DeltaDash):
 
     def __init__(self, connected: Connected) -> None:
         super().__init__(
-            cast(DashStore, SimpleNamespace(database=None, resources=None)),
+            cast(DashStore, SimpleNamespace(database=None, resources=None, changes=NO_CHANGES)),
             Options(where="ops@db1/app", actor="ana"),
         )
         self._still = connected
@@ -101,6 +101,7 @@ class StillDash(DeltaDash):
         self.show()
 
 
+NO_CHANGES = SimpleNamespace(ticks=())
 LIVE = Connected(Mode.LIVE, lag_ms=3.0)
 LOST = Connected(Mode.RECONNECTING, 4, "cannot connect to db1: connection refused")
 

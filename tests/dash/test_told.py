@@ -87,6 +87,9 @@ async def test_keys_without_effect_say_so(dash: Dash, dsn: str) -> None:
         await driven.shows("invalidate: on Resources only")
         await driven.press("m")
         await driven.shows("mark: on Resources only")
+        assert "/ filter" not in driven.screen
+        await driven.press("3")
+        await driven.shows("/ filter  : palette")
     async with dash(tab="resources", read_only=True) as driven:
         await driven.shows("all · 1")
         await driven.press("r")

@@ -23,6 +23,10 @@ TABS: Final = {
     "controllers": ("Controllers", "Ctl"),
 }
 
+#: Those whose lines a filter can choose.
+_FILTERED: Final = ("resources", "events")
+_KEYS: Final = ": palette  ? help"
+
 
 class TabBar(Widget):
     """Says which tab is shown; a click asks for another."""
@@ -45,7 +49,8 @@ class TabBar(Widget):
             pieces.append((words, tone))
         taken = sum(cell_len(words) for words, _ in pieces)
         way = " > ".join(shown(crumb) for crumb in self.crumbs)
-        right = fit(way or "/ filter  : palette  ? help", self.size.width - taken - 2, cut="~")
+        keys = f"/ filter  {_KEYS}" if self.active in _FILTERED else _KEYS
+        right = fit(way or keys, self.size.width - taken - 2, cut="~")
         spare = self.size.width - taken - cell_len(right) - 1
         return text_of([*pieces, (" " * max(0, spare), Tone.PLAIN), (right, Tone.MUTED)])
 
