@@ -115,7 +115,7 @@ async def test_a_worker_killed_while_it_is_shown_becomes_an_alert_and_then_lost(
                 await driven.shows(str(process.pid), "lost")
                 assert mode(driven) is Mode.LIVE
                 await driven.press("1")
-                await driven.shows("Workers 1/2 alive")
+                await driven.shows("Workers 1/1 alive", "was lost")
 
 
 async def silence(observer: Observer) -> None:
