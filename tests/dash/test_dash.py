@@ -226,8 +226,11 @@ async def test_a_tick_is_forced_and_its_run_is_shown(
         screen = await driven.shows("tick clean: 1 done (success)")
         assert "tick tick" not in screen
         await driven.shows("Last runs of clean", "success")
-    runs = "select outcome from delta_tick_run where name = 'clean'"
-    assert (await observer.rows(runs))[-1] == ("success",)
+    # It stands beside the run who has forced it.
+    runs = (
+        "select outcome, holder like '% (%)' from delta_tick_run where name = 'clean' order by id"
+    )
+    assert (await observer.rows(runs))[-1] == ("success", True)
 
 
 async def test_a_paused_tick_that_is_forced_is_told_as_skipped(

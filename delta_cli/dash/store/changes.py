@@ -67,8 +67,8 @@ class Changes:
             done += 1
         return Report(done, len(lines) - done)
 
-    async def _tick(self, name: str) -> Report:
-        outcome = await self._client.tick(name)
+    async def _tick(self, name: str, actor: str) -> Report:
+        outcome = await self._client.tick(name, actor=actor)
         if outcome is TickOutcome.SUCCESS:
             return Report(1, 0, words=outcome.value)
         words = outcome.value
@@ -79,7 +79,7 @@ class Changes:
     async def _perform_on(self, verb: str, thing: Thing, actor: str) -> Report:
         match verb:
             case "tick":
-                return await self._tick(thing.name)
+                return await self._tick(thing.name, actor)
             case "pause":
                 await self._client.control.pause(thing.scope, thing.name, actor=actor)
             case _:
