@@ -316,7 +316,6 @@ class Runtime:
 
     async def _begin_anew(self) -> None:
         """The fleet gave this worker up: its claims are others' now. Go on under a new identity."""
-        self.worker.given_up = self.worker.id
         async with self._control.suspended():
             self._executor.abandon()
             self._completer.forget()

@@ -86,6 +86,7 @@ class Control:
 
         Meanwhile its claims are forgotten here; in the database they are pending for a while.
         """
+        self._worker.given_up = self._worker.id
         async with self._looking:
             self._worker.slots.close_fleet()
             yield
