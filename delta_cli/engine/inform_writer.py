@@ -56,25 +56,35 @@ class InformWriter:
         on_progress: Callable[[InformCounts], None] | None,
     ) -> InformCounts:
         """Store a stream of objects in batches, and count. `policy` holds for each batch."""
-        if not self._session.dry_run:
-            return await self._stream(objects, opts, policy, connection, on_progress)
-        # In one transaction, undone at the end and no sooner: an id that comes again counts as what
-        # has been written before. Until then it keeps what it wrote locked, and nothing in memory.
-        async with self._session.connection() as own:
-            return await self._stream(objects, opts, policy, own, on_progress)
+        # A dry run: in one transaction, undone at the end and no sooner, so that an id that comes
+        # again counts as what has been written before. Like the run itself, it keeps what it wrote
+        # locked until then, and nothing in memory.
+        own = (
+            self._session.connection()
+            if self._session.dry_run
+            else contextlib.nullcontext(connection)
+        )
+        async with own as joined:
+            stream = self._stream(opts, policy, joined, on_progress)
+            try:
+                async for obj in objects_of(objects, owned=False):
+                    await stream.add(obj)
+                return await stream.close()
+            except BaseException as error:
+                await stream.abandon(at_once=isinstance(error, asyncio.CancelledError))
+                raise
 
-    async def _stream(
+    def _stream(
         self,
-        objects: Iterable[Any] | AsyncIterable[Any],
         opts: InformOpts | None,
         policy: InformPolicy,
         connection: CallersConnection | None,
         on_progress: Callable[[InformCounts], None] | None,
-    ) -> InformCounts:
+    ) -> InformStream:
         async def write(batch: list[Candidate], *, expect: Expectation) -> list[InformOutcome]:
             return await self._write(batch, replace(policy, expect=expect), connection)
 
-        stream = InformStream(
+        return InformStream(
             self._encoder,
             write,
             opts=opts,
@@ -83,13 +93,6 @@ class InformWriter:
             # The iterable may use the caller's connection too.
             in_turn=connection is not None,
         )
-        try:
-            async for obj in objects_of(objects, owned=False):
-                await stream.add(obj)
-            return await stream.close()
-        except BaseException as error:
-            await stream.abandon(at_once=isinstance(error, asyncio.CancelledError))
-            raise
 
     async def _write(
         self, batch: list[Candidate], policy: InformPolicy, connection: CallersConnection | None
